@@ -1,0 +1,39 @@
+"""What a user can get wrong, said so that the user can mend it."""
+
+from __future__ import annotations
+
+
+class UserError(Exception):
+    """Input that cannot be used: where, what was found, what was expected, what to try.
+
+    Args:
+        found: what is wrong, as a sentence without its full stop.
+        where: file, line or record; put in front.
+        expected: what would have been right.
+        remedy: what to try, as a sentence.
+    """
+
+    exit_code = 1
+
+    def __init__(self, found: str, *, where: str = "", expected: str = "", remedy: str = "") -> None:
+        self.found, self.where, self.expected, self.remedy = found, where, expected, remedy
+        text = f"{where}: {found}." if where else f"{found}."
+        if expected:
+            text += f" Expected {expected}."
+        if remedy:
+            text += f" {remedy}"
+        super().__init__(text)
+
+
+class UsageError(UserError):
+    """A command asked for in a way that cannot be carried out."""
+
+    exit_code = 2
+
+
+def missing_extra(package: str, extra: str, purpose: str) -> UserError:
+    """The error for an optional library that is not installed."""
+    return UserError(
+        f"{purpose} needs the package '{package}', which is not installed",
+        remedy=f"Install it with: pip install 'linnet[{extra}]'",
+    )

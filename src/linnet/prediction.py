@@ -1,0 +1,118 @@
+"""What a model says of a record: a posterior over the tree, and the lineage read from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet.taxonomy import Lineage, Taxonomy, canonical
+
+DEFAULT_CONFIDENCE = 0.7
+"""The cut used unless another is asked for: of names kept at exactly this confidence, 7 in 10 are right."""
+
+
+class Stopped(StrEnum):
+    """Why a lineage ends where it is cut."""
+
+    NAMED = "named"
+    """It reached a taxon that has nothing below it in the tree."""
+    UNSURE = "unsure"
+    """The next name would have been below the cut."""
+    NOVEL = "novel"
+    """A taxon that the reference lacks is more probable than any that it has."""
+    UNREADABLE = "unreadable"
+    """The record cannot be judged; the reason is given."""
+
+
+@dataclass(frozen=True, eq=False)
+class Posterior:
+    """For B records, how probable it is that the organism's place in the tree is each taxon.
+
+    Attributes:
+        taxonomy: the tree, N taxa.
+        place_BN: float (B, N), each row summing to 1. For a leaf: the organism is of that taxon. For any
+            other taxon: it is in that clade but in none of its children, new to the reference.
+    """
+
+    taxonomy: Taxonomy
+    place_BN: NDArray[np.floating]
+
+    @cached_property
+    def clade_BN(self) -> NDArray[np.float64]:
+        """float64 (B, N): the probability that the organism lies in each clade, 1 for the root."""
+        sums = np.zeros((self.place_BN.shape[0], self.place_BN.shape[1] + 1))
+        np.cumsum(self.place_BN, axis=1, out=sums[:, 1:])
+        return np.clip(sums[:, self.taxonomy.end] - sums[:, :-1], 0.0, 1.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The most probable lineage of one record, whole, and how much of it is kept.
+
+    Attributes:
+        lineage: the uncut path, as deep as the tree goes.
+        confidence: probability of each clade on the path; never rises with depth.
+        novelty: probability that the organism is new below the root and below each taxon of the path
+            (0 below a leaf); one longer than the path.
+        cut: how many taxa of the path are kept.
+        stopped: why it ends there.
+        strand: '+' as read, '-' reverse complement, '.' where it was not decided.
+        reason: a sentence where the record has no name.
+        runners_up: other lineages, best first.
+    """
+
+    record_id: str
+    lineage: Lineage = ()
+    confidence: tuple[float, ...] = ()
+    novelty: tuple[float, ...] = (0.0,)
+    cut: int = 0
+    stopped: Stopped = Stopped.UNREADABLE
+    strand: str = "."
+    reason: str = ""
+    runners_up: tuple[Prediction, ...] = ()
+
+    @property
+    def kept(self) -> Lineage:
+        """The lineage down to the cut."""
+        return self.lineage[: self.cut]
+
+    @property
+    def kept_confidence(self) -> float:
+        """Confidence of the deepest taxon kept; of nothing kept, how sure it is that nothing can be said."""
+        if self.cut:
+            return self.confidence[self.cut - 1]
+        return 1.0 - self.confidence[0] if self.confidence else 0.0
+
+    def recut(self, minimum: float) -> Prediction:
+        """The same prediction, kept down to the last taxon whose confidence is at least `minimum`."""
+        if self.stopped == Stopped.UNREADABLE:
+            return self
+        cut = 0
+        while cut < len(self.lineage) and self.confidence[cut] >= minimum:
+            cut += 1
+        if cut == len(self.lineage) and cut:
+            return replace(self, cut=cut, stopped=Stopped.NAMED, reason="")
+        ahead = self.confidence[cut] if self.confidence else 0.0
+        new = cut < len(self.novelty) and self.novelty[cut] > ahead
+        reason = "" if cut else f"no domain reaches the confidence {minimum:g}"
+        return replace(self, cut=cut, stopped=Stopped.NOVEL if new else Stopped.UNSURE, reason=reason)
+
+
+def unreadable(record_id: str, reason: str) -> Prediction:
+    """A record that gets a row but no name."""
+    return Prediction(record_id, reason=reason)
+
+
+def canonical_row(prediction: Prediction, *, cut: bool) -> list[tuple[str, float] | None]:
+    """Name and confidence at the seven canonical ranks, None where the lineage has none.
+
+    Args:
+        cut: only down to the cut, or the whole path.
+    """
+    lineage = prediction.kept if cut else prediction.lineage
+    confidence = dict(zip(lineage, prediction.confidence, strict=False))
+    return [None if t is None else (t.name, confidence[t]) for t in canonical(lineage)]

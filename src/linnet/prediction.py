@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.taxonomy import Lineage, Taxonomy, canonical
+from linnet.taxonomy import Lineage, Taxonomy
 
 DEFAULT_CONFIDENCE = 0.7
 """The cut used unless another is asked for: of names kept at exactly this confidence, 7 in 10 are right."""
@@ -55,14 +55,14 @@ class Prediction:
 
     Attributes:
         lineage: the uncut path, as deep as the tree goes.
-        confidence: probability of each clade on the path; never rises with depth.
+        confidence: probability of each clade on the path, never rising with depth; () where another tool
+            gave none.
         novelty: probability that the organism is new below the root and below each taxon of the path
             (0 below a leaf); one longer than the path.
         cut: how many taxa of the path are kept.
         stopped: why it ends there.
         strand: '+' as read, '-' reverse complement, '.' where it was not decided.
         reason: a sentence where the record has no name.
-        runners_up: other lineages, best first.
     """
 
     record_id: str
@@ -73,7 +73,6 @@ class Prediction:
     stopped: Stopped = Stopped.UNREADABLE
     strand: str = "."
     reason: str = ""
-    runners_up: tuple[Prediction, ...] = ()
 
     @property
     def kept(self) -> Lineage:
@@ -84,12 +83,12 @@ class Prediction:
     def kept_confidence(self) -> float:
         """Confidence of the deepest taxon kept; of nothing kept, how sure it is that nothing can be said."""
         if self.cut:
-            return self.confidence[self.cut - 1]
+            return self.confidence[self.cut - 1] if self.confidence else 1.0
         return 1.0 - self.confidence[0] if self.confidence else 0.0
 
     def recut(self, minimum: float) -> Prediction:
         """The same prediction, kept down to the last taxon whose confidence is at least `minimum`."""
-        if self.stopped == Stopped.UNREADABLE:
+        if self.stopped == Stopped.UNREADABLE or (self.lineage and not self.confidence):
             return self
         cut = 0
         while cut < len(self.lineage) and self.confidence[cut] >= minimum:
@@ -107,12 +106,14 @@ def unreadable(record_id: str, reason: str) -> Prediction:
     return Prediction(record_id, reason=reason)
 
 
-def canonical_row(prediction: Prediction, *, cut: bool) -> list[tuple[str, float] | None]:
-    """Name and confidence at the seven canonical ranks, None where the lineage has none.
+def foreign(record_id: str, lineage: Lineage, confidence: tuple[float, ...]) -> Prediction:
+    """Another tool's answer: its names, with no word of what may be new.
 
     Args:
-        cut: only down to the cut, or the whole path.
+        confidence: one a taxon, one for all, or none: ().
     """
-    lineage = prediction.kept if cut else prediction.lineage
-    confidence = dict(zip(lineage, prediction.confidence, strict=False))
-    return [None if t is None else (t.name, confidence[t]) for t in canonical(lineage)]
+    if len(confidence) == 1:
+        confidence *= len(lineage)
+    stopped = Stopped.NAMED if lineage else Stopped.UNSURE
+    no_novelty = (0.0,) * (len(lineage) + 1)
+    return Prediction(record_id, lineage, confidence[: len(lineage)], no_novelty, len(lineage), stopped)

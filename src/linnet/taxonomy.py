@@ -207,6 +207,10 @@ class Taxonomy:
             node = found
         return node, len(lineage)
 
+    def nodes_named(self, name: str) -> list[int]:
+        """Every taxon that bears this name."""
+        return self._nodes_of_name.get(name, [])
+
     # ------------------------------------------------------------------ whole-tree arrays
 
     @cached_property
@@ -250,10 +254,7 @@ class Taxonomy:
     @cached_property
     def homonyms(self) -> dict[str, list[int]]:
         """Names that more than one taxon bears, with those taxa."""
-        nodes_of: dict[str, list[int]] = {}
-        for node, name in enumerate(self.names):
-            nodes_of.setdefault(name, []).append(node)
-        return {name: nodes for name, nodes in nodes_of.items() if len(nodes) > 1}
+        return {name: nodes for name, nodes in self._nodes_of_name.items() if len(nodes) > 1}
 
     @cached_property
     def digest(self) -> str:
@@ -278,6 +279,13 @@ class Taxonomy:
     def _taxid_index(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         order = np.argsort(self.taxids, kind="stable")
         return order, self.taxids[order]
+
+    @cached_property
+    def _nodes_of_name(self) -> dict[str, list[int]]:
+        nodes_of: dict[str, list[int]] = {}
+        for node, name in enumerate(self.names):
+            nodes_of.setdefault(name, []).append(node)
+        return nodes_of
 
     @cached_property
     def _child_by_name(self) -> dict[tuple[int, str, str], int]:
@@ -318,14 +326,19 @@ class Taxonomy:
         )
 
 
-def canonical(lineage: Lineage) -> tuple[Taxon | None, ...]:
-    """A lineage's taxa at the seven canonical ranks, None where a rank is missing."""
-    at: dict[str, Taxon] = {}
-    for taxon in lineage:
+def canonical_positions(lineage: Lineage) -> tuple[int | None, ...]:
+    """Where a lineage has each of the seven canonical ranks, None where it has not."""
+    at: dict[str, int] = {}
+    for i, taxon in enumerate(lineage):
         rank = CANONICAL.get(taxon.rank)
         if rank is not None:
-            at.setdefault(rank, taxon)
+            at.setdefault(rank, i)
     return tuple(at.get(rank) for rank in RANKS)
+
+
+def canonical(lineage: Lineage) -> tuple[Taxon | None, ...]:
+    """A lineage's taxa at the seven canonical ranks, None where a rank is missing."""
+    return tuple(None if i is None else lineage[i] for i in canonical_positions(lineage))
 
 
 def _u8(array: NDArray[np.generic]) -> NDArray[np.uint8]:

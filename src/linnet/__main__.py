@@ -1,0 +1,57 @@
+"""Find the command, parse, run, and say what went wrong in one line."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pkgutil
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import linnet
+from linnet import commands
+from linnet.errors import UserError
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line; 0 done, 1 the data is wrong, 2 asked wrongly, 130 interrupted."""
+    argv = sys.argv[1:] if argv is None else argv
+    try:
+        args = _parser(next((a for a in argv if not a.startswith("-")), "")).parse_args(argv)
+        args.run(args)
+        sys.stdout.flush()
+        return 0
+    except UserError as error:
+        print(f"linnet: error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("linnet: interrupted; no output file was changed", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader of a pipe, `head` say, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser(chosen: str) -> argparse.ArgumentParser:
+    """The parser, with the options of the chosen command only: those of others may need slow imports."""
+    parser = argparse.ArgumentParser(prog="linnet", description=linnet.__doc__)
+    parser.add_argument("--version", action="version", version=f"linnet {linnet.__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for found in pkgutil.iter_modules(commands.__path__):
+        command = import_module(f"linnet.commands.{found.name}")
+        text = command.__doc__ or ""
+        sub = subparsers.add_parser(
+            found.name,
+            help=text.split("\n")[0],
+            description=text,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        if found.name == chosen:
+            command.add_options(sub)
+        sub.set_defaults(run=command.run)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

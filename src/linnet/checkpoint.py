@@ -1,0 +1,141 @@
+"""A model as a folder: read and written whole, checked by digest, nothing in it ever executed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.numpy import load_file, save_file
+
+from linnet.calibrate import Calibration
+from linnet.errors import UserError
+from linnet.taxonomy import Taxonomy
+
+FORMAT = 1
+"""The number of the folder's format; a reader of a later version reads every earlier one."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Everything a model is.
+
+    Attributes:
+        model: what it is built of and how it was trained: format, family, kind, config, seed, versions.
+        tensors: its weights by name.
+        taxonomy: the tree that it answers in.
+        calibration: how its scores become probabilities.
+        origin: where it came from: sources, licences, digests, what was measured on held-out records.
+    """
+
+    model: dict[str, Any]
+    tensors: Mapping[str, NDArray[np.generic]]
+    taxonomy: Taxonomy
+    calibration: Calibration
+    origin: dict[str, Any] = field(default_factory=dict)
+
+
+def save(checkpoint: Checkpoint, folder: Path) -> None:
+    """Write the folder under a temporary name and rename it when whole.
+
+    Raises:
+        UserError: `folder` exists and is not a checkpoint.
+    """
+    folder = Path(folder)
+    if folder.exists() and not (folder / "model.json").exists():
+        raise UserError("exists and is not a linnet model", where=str(folder), remedy="Choose another --out.")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    temporary.chmod(0o755)  # mkdtemp gives none but the owner a look
+    try:
+        _write_json(temporary / "model.json", {"format": FORMAT, **checkpoint.model})
+        _write_json(temporary / "calibration.json", asdict(checkpoint.calibration))
+        _write_json(temporary / "origin.json", checkpoint.origin)
+        tensors = {name: np.ascontiguousarray(t) for name, t in checkpoint.tensors.items()}
+        save_file(tensors, temporary / "model.safetensors")
+        np.savez_compressed(temporary / "taxonomy.npz", **checkpoint.taxonomy.to_arrays())  # type: ignore[arg-type]
+        names = sorted(p.name for p in temporary.iterdir())
+        sums = "".join(f"{_sha256(temporary / name)}  {name}\n" for name in names)
+        (temporary / "SHA256SUMS").write_text(sums)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def load(folder: str | Path) -> Checkpoint:
+    """Read a model folder, checking every file against SHA256SUMS.
+
+    Raises:
+        UserError: not a model folder, a later format, a file missing or changed.
+    """
+    folder = Path(folder)
+    if not (folder / "model.json").is_file():
+        raise UserError(
+            "not a linnet model",
+            where=str(folder),
+            expected="a folder with model.json, as 'linnet train' writes it",
+        )
+    model = _read_json(folder / "model.json")
+    if not isinstance(model.get("format"), int) or model["format"] > FORMAT:
+        raise UserError(
+            f"checkpoint format {model.get('format')}",
+            where=str(folder),
+            expected=f"format {FORMAT} or earlier",
+            remedy="Update linnet: pip install -U linnet",
+        )
+    _check_digests(folder)
+    try:
+        tensors = load_file(folder / "model.safetensors")
+        with np.load(folder / "taxonomy.npz", allow_pickle=False) as arrays:
+            taxonomy = Taxonomy.from_arrays(dict(arrays))
+        calibration = _read_json(folder / "calibration.json")
+        calibration["temperature"], calibration["stop"] = map(tuple, (calibration["temperature"], calibration["stop"]))
+        return Checkpoint(model, tensors, taxonomy, Calibration(**calibration), _read_json(folder / "origin.json"))
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"cannot be read ({error})", where=str(folder), remedy="Copy the model again.") from error
+
+
+def _check_digests(folder: Path) -> None:
+    sums = folder / "SHA256SUMS"
+    if not sums.is_file():
+        raise UserError("SHA256SUMS is missing", where=str(folder), remedy="Copy the model again.")
+    for line in sums.read_text().splitlines():
+        digest, _, name = line.partition("  ")
+        path = folder / Path(name).name
+        if not path.is_file():
+            raise UserError("missing", where=str(path), remedy="Copy the model again.")
+        if _sha256(path) != digest:
+            raise UserError(
+                "is not the file that was saved (its SHA-256 differs)",
+                where=str(path),
+                remedy="Copy the model again; if you changed it on purpose, renew SHA256SUMS.",
+            )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _write_json(path: Path, value: object) -> None:
+    path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"cannot be read ({error})", where=str(path), remedy="Copy the model again.") from error
+    if not isinstance(value, dict):
+        raise UserError("is not a JSON object", where=str(path))
+    return value

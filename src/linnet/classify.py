@@ -1,0 +1,88 @@
+"""Records in, predictions out: in order, in constant memory, on several threads."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import islice
+
+from threadpoolctl import threadpool_limits
+
+from linnet.kmers import Strand
+from linnet.prediction import Prediction, Stopped
+from linnet.predictor import BLOCK, Predictor
+from linnet.records import SequenceRecord
+from linnet.taxonomy import CANONICAL, RANKS
+
+
+def classify(
+    records: Iterable[SequenceRecord],
+    predictor: Predictor,
+    *,
+    confidence: float,
+    strand: Strand = "auto",
+    threads: int = 1,
+) -> Iterator[Prediction]:
+    """One prediction a record, in order; at most `threads` + 1 blocks of records are held.
+
+    Each block is judged by one thread with single-threaded matrix products, so that answers do not
+    depend on how many threads there are.
+    """
+    stream = iter(records)
+    with threadpool_limits(limits=1), ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[list[Prediction]]] = deque()
+        try:
+            while block := list(islice(stream, BLOCK)):
+                waiting.append(pool.submit(predictor.predict, block, strand))
+                if len(waiting) > threads:
+                    yield from (p.recut(confidence) for p in waiting.popleft().result())
+            while waiting:
+                yield from (p.recut(confidence) for p in waiting.popleft().result())
+        finally:
+            for future in waiting:
+                future.cancel()
+
+
+def shard(records: Iterable[SequenceRecord], number: int, of: int) -> Iterator[SequenceRecord]:
+    """Every `of`-th record, beginning with the `number`-th, counted from 1."""
+    return islice(records, number - 1, None, of)
+
+
+@dataclass
+class Summary:
+    """What happened to the records, for the last lines of a run."""
+
+    records: int = 0
+    at_rank: Counter[str] = field(default_factory=Counter)
+    stopped: Counter[str] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def watch(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+        """Pass predictions on, counting them."""
+        for prediction in predictions:
+            self.records += 1
+            self.stopped[prediction.stopped] += 1
+            if prediction.stopped == Stopped.UNREADABLE:
+                self.reasons[_kind_of(prediction.reason)] += 1
+            for rank in {CANONICAL.get(t.rank) for t in prediction.kept}:
+                if rank:
+                    self.at_rank[rank] += 1
+            yield prediction
+
+    def lines(self) -> list[str]:
+        """Sentences for a person."""
+        if not self.records:
+            return ["no records"]
+        named = ", ".join(f"{rank} {self.at_rank[rank] / self.records:.1%}" for rank in RANKS if self.at_rank[rank])
+        lines = [f"{self.records:,} records; named to {named or 'nothing'}"]
+        if self.stopped[Stopped.NOVEL]:
+            lines.append(f"{self.stopped[Stopped.NOVEL]:,} end where the reference has nothing that fits")
+        lines += [f"{n:,} unreadable: {reason}" for reason, n in self.reasons.most_common(5)]
+        return lines
+
+
+def _kind_of(reason: str) -> str:
+    """A reason without its numbers, to count alike ones together."""
+    return " ".join("some" if word.isdigit() else word for word in reason.split())

@@ -1,0 +1,76 @@
+"""Name the organism behind each read or gene.
+
+Reads FASTA or FASTQ (plain or compressed; '-' is standard input) and writes one row a record, in order: a
+lineage and its confidence, or the reason why there is none. Without --out a table for the screen is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from linnet import formats
+from linnet.errors import UsageError
+from linnet.prediction import DEFAULT_CONFIDENCE
+from linnet.records import SequenceRecord
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("sequences", nargs="+", metavar="SEQUENCES", help="FASTA or FASTQ files, or '-'")
+    parser.add_argument("--model", type=Path, metavar="FOLDER", help="a trained model (default: the 16S model that comes with linnet)")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write here; .gz and .zst are compressed")
+    known = "; ".join(f"{name}: {text}" for name, text in formats.writable().items())
+    parser.add_argument("--format", choices=[*formats.writable()], metavar="FORMAT", help=f"{known} (default: told by the ending of --out, else tsv; table on the screen)".replace("%", "%%"))
+    parser.add_argument("--confidence", type=float, default=DEFAULT_CONFIDENCE, metavar="P", help="keep names that are at least this probable, 0 to 1 (default: %(default)s); 'linnet recut' moves it afterwards")
+    parser.add_argument("--strand", choices=["auto", "forward", "reverse"], default="auto", help="strand of the reads; auto decides for each (default)")
+    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads (default: 1); answers do not depend on it")
+    parser.add_argument("--shard", metavar="I/N", help="take every Nth record, beginning with the Ith: one share of a cluster job")
+
+
+def run(args: argparse.Namespace) -> None:
+    from linnet.classify import Summary, classify
+    from linnet.outputs import open_output
+    from linnet.predictor import load
+
+    if not 0 <= args.confidence <= 1:
+        raise UsageError(f"--confidence {args.confidence:g}", expected="a probability from 0 to 1")
+    if args.threads < 1:
+        raise UsageError(f"--threads {args.threads}", expected="1 or more")
+    records = _records(args.sequences, args.shard)
+    predictor = load(args.model)
+    summary, started = Summary(), time.monotonic()
+    predictions = classify(
+        records, predictor, confidence=args.confidence, strand=args.strand, threads=args.threads
+    )
+    with open_output(args.out) as file:
+        formats.load(args.format or formats.for_path(args.out)).write(_reported(summary.watch(predictions)), file)
+    spent = time.monotonic() - started
+    for line in summary.lines():
+        print(f"linnet: {line}", file=sys.stderr)
+    print(f"linnet: {spent:.1f} s, {summary.records / max(spent, 1e-9):,.0f} records/s", file=sys.stderr)
+
+
+def _records(paths: list[str], shard: str | None) -> Iterator[SequenceRecord]:
+    from linnet.classify import shard as take
+    from linnet.records import read
+
+    records = (record for path in paths for record in read(path))
+    if shard is None:
+        return records
+    number, _, of = shard.partition("/")
+    if not (number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
+        raise UsageError(f"--shard {shard}", expected="I/N with I from 1 to N, as in 3/8")
+    return take(records, int(number), int(of))
+
+
+def _reported(predictions: Iterator) -> Iterator:  # type: ignore[type-arg]
+    """Pass predictions on; every few seconds say on a terminal how many there were."""
+    started = said = time.monotonic()
+    for count, prediction in enumerate(predictions, 1):
+        yield prediction
+        if count % 256 == 0 and (now := time.monotonic()) - said > 5:
+            said = now
+            print(f"linnet: {count:,} records, {count / (now - started):,.0f} a second", file=sys.stderr)

@@ -1,0 +1,62 @@
+"""The compact network, evaluated with numpy alone: a bag of k-mers, one hidden block, a tree head."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet.calibrate import Calibration
+from linnet.kmers import KmerReader
+from linnet.sibling_groups import SiblingGroups
+from linnet.taxonomy import Taxonomy
+
+Tensors = Mapping[str, NDArray[np.generic]]
+
+
+class CompactNetwork:
+    """Scores of every column of the tree head, from k-mer counts.
+
+    Args:
+        tensors: by the names torch gives them (`encoders.kmer`, `heads`); any float type.
+    """
+
+    def __init__(self, tensors: Tensors, taxonomy: Taxonomy, calibration: Calibration | None = None) -> None:
+        self.groups = SiblingGroups(taxonomy)
+        self.weight = {name: np.asarray(t, np.float32) for name, t in tensors.items()}
+        self.reader = KmerReader(self.weight["encoder.log_odds_V"])
+        calibration = calibration or Calibration.none(self.groups.levels)
+        factor, offset = calibration.scale(self.groups)
+        # Dividing a score by its level's temperature is dividing the row of weights it comes from.
+        self._head_MW = self.weight["head.scores.weight"] * factor[:, None]
+        self._head_M1 = (self.weight["head.scores.bias"] * factor + offset)[:, None]
+
+    def scores(self, counts_BV: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (M, B): calibrated scores, before the softmax among siblings."""
+        w = self.weight
+        length_B1 = np.maximum(counts_BV.sum(axis=1, keepdims=True), 1.0)
+        bag_BW = (counts_BV @ w["encoder.embedding"]) / np.sqrt(length_B1)
+        x = _layer_norm(bag_BW, w["encoder.norm.weight"], w["encoder.norm.bias"])
+        hidden = x @ w["encoder.expand.weight"].T + w["encoder.expand.bias"]
+        x = x + _gelu(hidden) @ w["encoder.contract.weight"].T + w["encoder.contract.bias"]
+        x = _layer_norm(x, w["encoder.out_norm.weight"], w["encoder.out_norm.bias"])
+        return self._head_MW @ x.T + self._head_M1
+
+    def place(self, counts_BV: NDArray[np.float32]) -> NDArray[np.float32]:
+        """float32 (B, N): the posterior over places in the tree."""
+        return self.groups.place(self.groups.log_softmax(self.scores(counts_BV)))
+
+
+def _layer_norm(
+    x: NDArray[np.float32], weight: NDArray[np.float32], bias: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    centred = x - x.mean(axis=1, keepdims=True)
+    variance = np.mean(centred**2, axis=1, keepdims=True)
+    return np.asarray(centred / np.sqrt(variance + 1e-5) * weight + bias, np.float32)
+
+
+def _gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """GELU in its tanh form (Hendrycks & Gimpel 2016), which needs no error function."""
+    inner = np.float32(0.7978845608) * (x + np.float32(0.044715) * x * x * x)
+    return np.float32(0.5) * x * (np.float32(1) + np.tanh(inner))

@@ -1,0 +1,1 @@
+"""Ways of reading a sequence: one file each."""

@@ -1,0 +1,86 @@
+"""Ways of writing predictions, and of reading anybody's: one file each.
+
+A module here is a format by its file's name. Its docstring's first line is its help text. It offers
+`write(predictions, file)`, or `read(lines)` with `recognises(line)`, or all three.
+"""
+
+from __future__ import annotations
+
+import pkgutil
+from collections.abc import Iterator
+from importlib import import_module
+from itertools import chain
+from pathlib import Path
+from types import ModuleType
+
+from xopen import xopen
+
+from linnet.errors import UsageError, UserError
+from linnet.prediction import Prediction
+
+
+def names() -> list[str]:
+    """Every format in this folder."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__))
+
+
+def writable() -> dict[str, str]:
+    """The formats that can be written, with a line about each."""
+    modules = {name: load(name) for name in names()}
+    return {n: (m.__doc__ or "").split("\n")[0] for n, m in modules.items() if hasattr(m, "write")}
+
+
+def load(name: str) -> ModuleType:
+    """The format of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    if name not in names():
+        raise UsageError(f"no format '{name}'", expected=f"one of {', '.join(names())}")
+    return import_module(f"linnet.formats.{name}")
+
+
+def read_predictions(path: str | Path) -> dict[str, Prediction]:
+    """Predictions by record id from any table that one of the formats recognises.
+
+    Raises:
+        UserError: no such file; a table that none recognises; a line that does not fit.
+    """
+    return {p.record_id: p for p in iterate(path)}
+
+
+def iterate(path: str | Path) -> Iterator[Prediction]:
+    """Predictions from a table, one at a time; errors as in `read_predictions`."""
+    try:
+        with xopen(path, "rt", encoding="utf-8-sig", newline="", threads=0) as file:
+            first = next((line for line in file if line.strip()), None)
+            if first is None:
+                return
+            for module in _readers():
+                if module.recognises(first.rstrip("\r\n")):
+                    yield from module.read(chain([first], file), str(path))
+                    return
+            raise UserError(
+                f"a table of no known kind: {first.strip()[:60]!r}",
+                where=f"{path}, line 1",
+                expected="predictions of linnet, QIIME 2, DADA2, SINTAX or mothur, or 'id<TAB>lineage<TAB>confidences'",
+            )
+    except FileNotFoundError as error:
+        raise UserError("no such file", where=str(path), remedy="Check the path.") from error
+    except UnicodeDecodeError as error:
+        raise UserError("not text", where=str(path), expected="a table of predictions") from error
+
+
+def _readers() -> list[ModuleType]:
+    """The formats that can be read, the undemanding `pairs` last."""
+    modules = [load(name) for name in sorted(names(), key=lambda name: (name == "pairs", name))]
+    return [m for m in modules if hasattr(m, "read")]
+
+
+def for_path(path: Path | None) -> str:
+    """The format that a file's ending asks for: the screen's table for no file, `tsv` for other endings."""
+    if path is None or str(path) == "-":
+        return "table"
+    endings = [s[1:] for s in path.suffixes if s[1:] in writable()]
+    return endings[-1] if endings else "tsv"

@@ -1,0 +1,77 @@
+"""JSON lines: everything known of each record, one object a line.
+
+    {"record": "r1", "strand": "+", "stopped": "named", "cut": 2, "lineage": [{"rank": "domain",
+     "name": "Bacteria", "confidence": 0.9999}, ...], "novelty": [0.0, ...], "reason": ""}
+
+`lineage` is the whole path, of which the first `cut` taxa are kept. A taxon has a `taxid` where its tree has
+them. `novelty` is one longer: the probability of being new below the root, and below each taxon.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any, TextIO
+
+from linnet.errors import UserError
+from linnet.prediction import Prediction, Stopped
+from linnet.taxonomy import Taxon
+
+
+def write(predictions: Iterable[Prediction], file: TextIO) -> None:
+    """Probabilities to six decimals."""
+    for p in predictions:
+        file.write(json.dumps(_object(p), ensure_ascii=False) + "\n")
+
+
+def _object(p: Prediction) -> dict[str, Any]:
+    lineage = []
+    for i, taxon in enumerate(p.lineage):
+        entry: dict[str, Any] = {"rank": taxon.rank, "name": taxon.name}
+        if taxon.taxid:
+            entry["taxid"] = taxon.taxid
+        if p.confidence:
+            entry["confidence"] = round(p.confidence[i], 6)
+        lineage.append(entry)
+    return {
+        "record": p.record_id,
+        "strand": p.strand,
+        "stopped": p.stopped.value,
+        "cut": p.cut,
+        "lineage": lineage,
+        "novelty": [round(x, 6) for x in p.novelty],
+        "reason": p.reason,
+    }
+
+
+def recognises(line: str) -> bool:
+    return line.startswith("{") and '"lineage"' in line
+
+
+def read(lines: Iterable[str], path: str) -> Iterator[Prediction]:
+    """The predictions written."""
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            yield _prediction(json.loads(line))
+        except (ValueError, KeyError, TypeError) as error:
+            raise UserError(
+                f"not a prediction ({type(error).__name__}: {error})",
+                where=f"{path}, line {number}",
+                expected="a line written by 'linnet classify --format jsonl'",
+            ) from None
+
+
+def _prediction(entry: dict[str, Any]) -> Prediction:
+    taxa = entry["lineage"]
+    return Prediction(
+        str(entry["record"]),
+        tuple(Taxon(t["rank"], t["name"], t.get("taxid")) for t in taxa),
+        tuple(float(t["confidence"]) for t in taxa if "confidence" in t),
+        tuple(float(x) for x in entry["novelty"]),
+        cut=int(entry["cut"]),
+        stopped=Stopped(entry["stopped"]),
+        strand=entry["strand"],
+        reason=entry["reason"],
+    )

@@ -1,0 +1,78 @@
+"""A wide table: the name kept and the confidence at each of the seven ranks, and why it stopped.
+
+The columns `<rank>_confidence` go on below the cut, and `uncut` and `novelty` hold the whole path, so that
+`linnet recut` can move the cut. `novelty` has one number more than `uncut` has names: the probability that
+the organism is new below the root and below each of them.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from typing import TextIO
+
+from linnet.errors import UserError
+from linnet.prediction import Prediction, Stopped
+from linnet.taxonomy import RANKS, Taxon, canonical_positions
+
+HEADER = [
+    "record", "strand", "stopped", *RANKS, *(f"{rank}_confidence" for rank in RANKS), "uncut", "novelty", "reason",
+]  # fmt: skip
+DELIMITER = "\t"
+
+
+def write(predictions: Iterable[Prediction], file: TextIO, delimiter: str = DELIMITER) -> None:
+    """Confidences to four decimals; empty where a lineage has no such rank."""
+    rows = csv.writer(file, delimiter=delimiter, lineterminator="\n")
+    rows.writerow(HEADER)
+    rows.writerows(map(_row, predictions))
+
+
+def _row(p: Prediction) -> list[str]:
+    positions = canonical_positions(p.lineage)
+    at = [i for i in positions if i is not None]
+    return [
+        p.record_id,
+        p.strand,
+        p.stopped.value,
+        *("" if i is None or i >= p.cut else p.lineage[i].name for i in positions),
+        *("" if i is None else f"{p.confidence[i]:.4f}" for i in positions),
+        "; ".join(f"{RANKS[positions.index(i)][0]}__{p.lineage[i].name}" for i in at),
+        "; ".join(f"{p.novelty[d]:.4f}" for d in (0, *(i + 1 for i in at))),
+        p.reason,
+    ]
+
+
+def recognises(line: str, delimiter: str = DELIMITER) -> bool:
+    return line.split(delimiter) == HEADER
+
+
+def read(lines: Iterable[str], path: str, delimiter: str = DELIMITER) -> Iterator[Prediction]:
+    """The predictions written, at the seven ranks."""
+    rows = csv.reader(lines, delimiter=delimiter)
+    next(rows)
+    for number, row in enumerate(rows, 2):
+        if not row:
+            continue
+        if len(row) != len(HEADER):
+            raise UserError(f"{len(row)} cells", where=f"{path}, line {number}", expected=str(len(HEADER)))
+        cell = dict(zip(HEADER, row, strict=True))
+        try:
+            yield _prediction(cell)
+        except ValueError as error:
+            raise UserError(str(error), where=f"{path}, line {number}", expected="a table written by linnet") from None
+
+
+def _prediction(cell: dict[str, str]) -> Prediction:
+    ranks = [rank for rank in RANKS if cell[f"{rank}_confidence"]]
+    names = [part[3:] for part in cell["uncut"].split("; ")] if cell["uncut"] else []
+    return Prediction(
+        cell["record"],
+        tuple(Taxon(rank, name) for rank, name in zip(ranks, names, strict=True)),
+        tuple(float(cell[f"{rank}_confidence"]) for rank in ranks),
+        tuple(float(x) for x in cell["novelty"].split("; ") if x),
+        cut=sum(bool(cell[rank]) for rank in RANKS),
+        stopped=Stopped(cell["stopped"]),
+        strand=cell["strand"],
+        reason=cell["reason"],
+    )

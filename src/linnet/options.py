@@ -1,0 +1,97 @@
+"""A dataclass as command-line flags, and as the same names in a TOML file."""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import inspect
+import textwrap
+import tomllib
+from dataclasses import MISSING, fields, is_dataclass
+from pathlib import Path
+from typing import Any, TypeVar, get_type_hints
+
+from linnet.errors import UsageError
+
+T = TypeVar("T")
+
+
+def add_flags(parser: argparse.ArgumentParser, config: type[Any]) -> None:
+    """Give `parser` a flag for each field of a dataclass, dataclasses within it included.
+
+    The text under a field is its help; its default is the field's.
+    """
+    help_texts, types = _field_texts(config), get_type_hints(config)
+    group = parser.add_argument_group(_first_sentence(config))
+    for item in fields(config):
+        kind = types[item.name]
+        if is_dataclass(kind):
+            add_flags(parser, kind)  # type: ignore[arg-type]
+            continue
+        flag = "--" + item.name.replace("_", "-")
+        text = f"{help_texts[item.name]} (default: {item.default})".replace("%", "%%")
+        if kind is bool:
+            group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        else:
+            group.add_argument(flag, type=kind, default=None, metavar=kind.__name__.upper(), help=text)
+
+
+def build(config: type[T], arguments: argparse.Namespace, file: Path | None) -> T:
+    """The dataclass from flags, then the TOML file, then its own defaults.
+
+    Raises:
+        UsageError: a name in the file that the dataclass does not have, or a value of another type.
+    """
+    given = _read_toml(file) if file else {}
+    result = _build(config, vars(arguments), given)
+    if given:
+        raise UsageError(
+            f"unknown setting{'s' if len(given) > 1 else ''}: {', '.join(sorted(given))}",
+            where=str(file),
+            remedy="The names are those of the flags, with underscores.",
+        )
+    return result
+
+
+def _build(config: type[T], flags: dict[str, Any], given: dict[str, Any]) -> T:
+    values, types = {}, get_type_hints(config)
+    for item in fields(config):  # type: ignore[arg-type]
+        kind = types[item.name]
+        if is_dataclass(kind):
+            values[item.name] = _build(kind, flags, given)  # type: ignore[arg-type]
+            continue
+        in_file = given.pop(item.name, MISSING)
+        if flags.get(item.name) is not None:
+            values[item.name] = flags[item.name]
+        elif in_file is not MISSING:
+            values[item.name] = _typed(in_file, kind, item.name)
+    return config(**values)
+
+
+def _typed(value: object, kind: type[Any], name: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise UsageError(f"{name} = {value!r}", expected=f"a value of type {kind.__name__}")
+    return value
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot be read ({error})", where=str(path), expected="a TOML file") from error
+
+
+def _field_texts(config: type[Any]) -> dict[str, str]:
+    """The string that stands under each field in the class's source."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(config))).body[0].body  # type: ignore[attr-defined]
+    texts = {}
+    for field_, text in zip(body, body[1:], strict=False):
+        if isinstance(field_, ast.AnnAssign) and isinstance(text, ast.Expr) and isinstance(text.value, ast.Constant):
+            texts[field_.target.id] = " ".join(str(text.value.value).split())  # type: ignore[union-attr]
+    return texts
+
+
+def _first_sentence(config: type[Any]) -> str:
+    return (inspect.getdoc(config) or config.__name__).split("\n\n")[0].rstrip(".")

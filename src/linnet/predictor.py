@@ -1,0 +1,104 @@
+"""A loaded model: records in, predictions out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from linnet import checkpoint as checkpoints
+from linnet.baselines import Commonest, Nearest
+from linnet.checkpoint import Checkpoint
+from linnet.compact import CompactNetwork
+from linnet.decode import LineageCache, descend
+from linnet.errors import UserError
+from linnet.kmers import Strand
+from linnet.prediction import DEFAULT_CONFIDENCE, Posterior, Prediction, unreadable
+from linnet.records import SequenceRecord, as_records
+
+SHIPPED = Path(__file__).parent / "models" / "rrna"
+"""The model that comes with the package."""
+
+BLOCK = 256
+"""Records judged at once. Answers do not depend on it; memory does (about 0.2 MB a record)."""
+
+
+class Predictor:
+    """A checkpoint ready to classify; safe to share between threads."""
+
+    def __init__(self, checkpoint: Checkpoint) -> None:
+        self.checkpoint = checkpoint
+        self.taxonomy = checkpoint.taxonomy
+        kind = checkpoint.model.get("kind")
+        if kind == "compact":
+            self._network: CompactNetwork | Commonest | Nearest = CompactNetwork(
+                checkpoint.tensors, self.taxonomy, checkpoint.calibration
+            )
+        elif kind == "nearest":
+            self._network = Nearest(checkpoint.tensors, self.taxonomy)
+        elif kind == "commonest":
+            self._network = Commonest(checkpoint.tensors, self.taxonomy)
+        else:
+            raise UserError(
+                f"a model of kind {kind!r}", expected="compact, nearest or commonest", remedy="Update linnet."
+            )
+        self._lineages = LineageCache(self.taxonomy)
+
+    def classify(
+        self,
+        records: Iterable[str | SequenceRecord],
+        *,
+        confidence: float = DEFAULT_CONFIDENCE,
+        strand: Strand = "auto",
+    ) -> Iterator[Prediction]:
+        """One prediction a record, in order, a block at a time.
+
+        Args:
+            records: records, or plain sequences, which are named seq1, seq2 ...
+            confidence: names are kept while they are at least this probable; `Prediction.recut` moves it.
+            strand: of the reads; `auto` decides for each.
+        """
+        stream = as_records(records)
+        while block := list(islice(stream, BLOCK)):
+            yield from (p.recut(confidence) for p in self.predict(block, strand))
+
+    def predict(self, records: Sequence[SequenceRecord], strand: Strand = "auto") -> list[Prediction]:
+        """Uncut predictions of one block of records."""
+        reading = self._network.reader.read([r.sequence for r in records], strand)
+        reasons = [
+            self._refusal(record, int(kmers), float(familiarity))
+            for record, kmers, familiarity in zip(records, reading.kmers_B, reading.familiarity_B, strict=True)
+        ]
+        readable = [i for i, reason in enumerate(reasons) if not reason]
+        named: dict[int, Prediction] = {}
+        if readable:
+            counts = reading.counts_BV[readable] if len(readable) < len(records) else reading.counts_BV
+            posterior = Posterior(self.taxonomy, np.asarray(self._network.place(counts)))
+            ids, strands = [records[i].id for i in readable], [reading.strand[i] for i in readable]
+            named = dict(zip(readable, descend(posterior, ids, strands, self._lineages), strict=True))
+        return [named.get(i) or unreadable(r.id, reasons[i]) for i, r in enumerate(records)]
+
+    def _refusal(self, record: SequenceRecord, kmers: int, familiarity: float) -> str:
+        """Why a record cannot be judged, or nothing."""
+        needed = self.checkpoint.calibration.kmers
+        if not record.sequence:
+            return "no sequence"
+        if kmers < needed:
+            k = self._network.reader.k
+            if len(record.sequence) - k + 1 < needed:
+                return f"{len(record.sequence)} bases; at least {needed + k - 1} are needed"
+            return f"{kmers} of its {k}-mers are free of ambiguous bases; at least {needed} are needed"
+        if familiarity < self.checkpoint.calibration.familiarity:
+            return "unlike anything the model was trained on"
+        return ""
+
+
+def load(model: str | Path | None = None) -> Predictor:
+    """A model folder, or the model that comes with the package.
+
+    Raises:
+        UserError: not a model, or damaged.
+    """
+    return Predictor(checkpoints.load(SHIPPED if model is None else model))

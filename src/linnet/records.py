@@ -1,0 +1,206 @@
+"""Sequence records, read one at a time from FASTA and FASTQ, plain or compressed."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import dnaio
+from xopen import xopen
+
+from linnet.errors import UserError
+
+Alphabet = Literal["dna", "protein"]
+
+_TIDY = {
+    "dna": bytes.maketrans(b"abcdefghijklmnopqrstuvwxyzUX", b"ABCDEFGHIJKLMNOPQRSTTVWNYZTN"),
+    "protein": bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+}
+_LETTERS = {"dna": b"ACGTRYKMSWBDHVN", "protein": b"ACDEFGHIKLMNPQRSTVWYBJOUXZ*"}
+_GAPS = b"-. \t\r\n\v\f"
+_COMPLEMENT = str.maketrans("ACGTRYKMSWBDHVN", "TGCAYRMKSWVHDBN")
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceRecord:
+    """One read, gene, contig or protein.
+
+    Attributes:
+        id: the header up to the first blank.
+        sequence: upper case, without gaps; nucleotides with U as T and IUPAC codes kept.
+        description: the rest of the header.
+        quality: Phred+33 string of FASTQ, or None.
+    """
+
+    id: str
+    sequence: str
+    description: str = ""
+    quality: str | None = None
+
+    @property
+    def header(self) -> str:
+        return f"{self.id} {self.description}".rstrip()
+
+
+def reverse_complement(sequence: str) -> str:
+    """The other strand, IUPAC codes included."""
+    return sequence.translate(_COMPLEMENT)[::-1]
+
+
+def record(id: str, sequence: str, *, alphabet: Alphabet = "dna", where: str = "") -> SequenceRecord:
+    """A record from a header line and letters as a file has them.
+
+    Gaps and blanks are dropped, lower case is raised, in nucleotides U reads as T and X as N.
+
+    Raises:
+        UserError: letters that the alphabet does not have.
+    """
+    return _record(id, sequence.encode("utf-8", "replace"), None, alphabet, where or f"record '{id}'")
+
+
+def as_records(sequences: Iterable[str | SequenceRecord], alphabet: Alphabet = "dna") -> Iterator[SequenceRecord]:
+    """Records as they are; plain strings become records named seq1, seq2 ..."""
+    for number, item in enumerate(sequences, 1):
+        yield item if isinstance(item, SequenceRecord) else record(f"seq{number}", item, alphabet=alphabet)
+
+
+def read(path: str | Path, *, alphabet: Alphabet = "dna") -> Iterator[SequenceRecord]:
+    """Records of a FASTA or FASTQ file, in its order, holding one at a time.
+
+    Compression (gzip, bzip2, xz, zstd) is told by content. `-` reads standard input. An empty file has no records.
+
+    Raises:
+        UserError: no such file; neither FASTA nor FASTQ; cut short; letters that the alphabet does not have.
+    """
+    name = "standard input" if str(path) == "-" else str(path)
+    count = 0
+    try:
+        with _open(path) as file:
+            head = file.peek(1024).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+            if head in (b">", b";", b""):
+                records = _fasta(file, name, alphabet)
+            elif head == b"@":
+                records = _fastq(file, name, alphabet)
+            else:
+                raise UserError(
+                    f"begins with {head.decode('latin-1')!r}",
+                    where=f"{name}, line 1",
+                    expected="FASTA ('>') or FASTQ ('@')",
+                    remedy="Check that this is the sequence file; BAM and tables need converting first.",
+                )
+            for count, item in enumerate(records, 1):  # noqa: B007
+                yield item
+    except UserError:
+        raise
+    except FileNotFoundError as error:
+        raise UserError("no such file", where=name, remedy="Check the path.") from error
+    except (IsADirectoryError, PermissionError) as error:
+        raise UserError(str(error.strerror), where=name) from error
+    except Exception as error:
+        if not _is_broken_archive(error):
+            raise
+        raise UserError(
+            f"the compressed data ends or breaks after record {count} ({error})",
+            where=name,
+            remedy="Copy or download the file again; 'gzip -t' (or 'zstd -t') tests it.",
+        ) from error
+
+
+def _open(path: str | Path) -> io.BufferedReader:
+    source = sys.stdin.buffer if str(path) == "-" else path
+    return io.BufferedReader(xopen(source, "rb", threads=0), 1 << 18)
+
+
+def _is_broken_archive(error: Exception) -> bool:
+    """Each decompressor has its own error class; what they share is where they come from."""
+    return isinstance(error, EOFError | OSError) or type(error).__name__.lower() in (
+        "error", "isalerror", "zstderror", "lzmaerror",
+    )
+
+
+def _fasta(file: BinaryIO, name: str, alphabet: Alphabet) -> Iterator[SequenceRecord]:
+    header: str | None = None
+    lines: list[bytes] = []
+    start = 0
+    for number, line in enumerate(file, 1):
+        if number == 1:
+            line = line.removeprefix(b"\xef\xbb\xbf")
+        if line[:1] == b">":
+            if header is not None:
+                yield _record(header, b"".join(lines), None, alphabet, f"{name}, line {start}")
+            header, lines, start = _text(line[1:]), [], number
+        elif header is not None:
+            lines.append(line)
+        elif line.strip() and line[:1] != b";":
+            raise UserError(
+                f"sequence before the first header: {_text(line)[:40]!r}",
+                where=f"{name}, line {number}",
+                expected="a header line beginning with '>'",
+            )
+    if header is not None:
+        yield _record(header, b"".join(lines), None, alphabet, f"{name}, line {start}")
+
+
+def _fastq(file: BinaryIO, name: str, alphabet: Alphabet) -> Iterator[SequenceRecord]:
+    number = 0
+    try:
+        with dnaio.open(file, fileformat="fastq") as reader:
+            for number, read_ in enumerate(reader, 1):
+                where = f"{name}, record {number}"
+                yield _record(read_.name, read_.sequence.encode(), read_.qualities, alphabet, where)
+    except dnaio.FastqFormatError as error:
+        at = f", line {error.line + 1}" if error.line is not None else f", after record {number}"
+        raise UserError(
+            error.format_message() if hasattr(error, "format_message") else str(error.args[0]),
+            where=f"{name}{at}",
+            remedy="The file may be cut short; copy or download it again.",
+        ) from error
+    except UnicodeDecodeError as error:
+        raise UserError(
+            "a header with letters outside ASCII",
+            where=f"{name}, after record {number}",
+            expected="plain ASCII in FASTQ",
+            remedy="Rename the reads, or convert the file to FASTA, where such headers are read.",
+        ) from error
+
+
+def _record(header: str, letters: bytes, quality: str | None, alphabet: Alphabet, where: str) -> SequenceRecord:
+    id, _, description = header.strip().partition(" ") if "\t" not in header else _split_blank(header)
+    if not id:
+        raise UserError("a header without an id", where=where, expected="'>id description'")
+    sequence = letters.translate(_TIDY[alphabet], _GAPS)
+    strange = sequence.translate(None, _LETTERS[alphabet])
+    if strange:
+        raise _wrong_letters(id, sequence, strange, alphabet, where)
+    return SequenceRecord(id, sequence.decode("ascii"), description.strip(), quality)
+
+
+def _split_blank(header: str) -> tuple[str, str, str]:
+    id, *rest = header.strip().split(None, 1)
+    return id, " ", rest[0] if rest else ""
+
+
+def _wrong_letters(id: str, sequence: bytes, strange: bytes, alphabet: Alphabet, where: str) -> UserError:
+    found = ", ".join(repr(chr(c)) for c in sorted(set(strange))[:8])
+    share = len(strange) / len(sequence)
+    remedy = "Mend or remove the record."
+    if alphabet == "dna" and share > 0.1 and not sequence.translate(None, _LETTERS["protein"]):
+        remedy = "This looks like a protein; this model reads nucleotides. Use a protein model, or give the gene."
+    return UserError(
+        f"record '{id}' has {found}, {len(strange)} of {len(sequence)} letters",
+        where=where,
+        expected="nucleotides (ACGTU and IUPAC codes)" if alphabet == "dna" else "amino acids",
+        remedy=remedy,
+    )
+
+
+def _text(line: bytes) -> str:
+    line = line.strip()
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError:
+        return line.decode("latin-1")

@@ -1,0 +1,283 @@
+"""Training: fit on most of the references, calibrate on the rest, then fit again on all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import linnet
+from linnet import calibrate, split
+from linnet.baselines import Commonest, Nearest
+from linnet.calibrate import Calibration, Steps
+from linnet.checkpoint import Checkpoint
+from linnet.compact import CompactNetwork
+from linnet.decode import LineageCache, descend
+from linnet.errors import UserError
+from linnet.families import rrna
+from linnet.families.rrna import References
+from linnet.kmers import KmerReader, count_all, log_odds
+from linnet.losses import PathTargets, path_loss
+from linnet.model import Model
+from linnet.prediction import Posterior, Prediction
+from linnet.records import reverse_complement
+from linnet.sibling_groups import SiblingGroups
+from linnet.taxonomy import Lineage, Taxonomy
+
+Log = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """How a model is trained."""
+
+    model: rrna.Config = field(default_factory=rrna.Config)
+    epochs: int = 12
+    """Passes over the references."""
+    batch: int = 256
+    """References in a step."""
+    learning_rate: float = 3e-3
+    """Highest learning rate; warmed up over a tenth of the steps, then lowered along a cosine."""
+    weight_decay: float = 0.01
+    """AdamW's weight decay; the k-mer embedding has none."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    hide: float = 0.1
+    """Share of steps down the tree in which the right taxon is hidden and stopping is right."""
+    hold_out: float = 0.1
+    """Share of references set aside at random to calibrate and measure on."""
+    hidden_clades: float = 0.02
+    """Share of the clades of each level set aside whole, so that their taxa are new."""
+    refit: bool = True
+    """Fit again on all references once calibrated; the calibration is kept."""
+    precision: str = "bf16"
+    """Arithmetic of matrix products: bf16 or fp32."""
+    seed: int = 42
+    """Of the split, the first weights and every random choice."""
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """References and what is known of each: node of the tree, and whether it is new below that node."""
+
+    sequences: Sequence[str]
+    nodes: NDArray[np.int64]
+    new: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Predictions for records set aside, to measure a model by.
+
+    Attributes:
+        known: lineages of the records that it was fitted on.
+        novel: ids of records whose clade was hidden on purpose.
+    """
+
+    predictions: dict[str, Prediction]
+    truth: dict[str, Lineage]
+    known: set[Lineage]
+    novel: frozenset[str]
+
+
+def train(
+    sequences: Mapping[str, str], lineages: Mapping[str, Lineage], config: Config, log: Log = lambda _: None
+) -> tuple[Checkpoint, HeldOut]:
+    """A calibrated model from references and their lineages.
+
+    Args:
+        sequences: by record id; reversed ones are turned.
+        lineages: by record id; a lineage that ends early says nothing of what is below it.
+
+    Raises:
+        UserError: too few references to learn from.
+    """
+    ids = [i for i in sequences if lineages.get(i)]
+    if len(ids) < 10:
+        raise UserError(f"{len(ids)} references with a lineage", expected="10 or more")
+    log(f"{len(ids):,} references with a lineage ({len(sequences) - len(ids):,} without)")
+    random = np.random.default_rng(config.seed)
+    texts, turned = _one_strand([sequences[i] for i in ids], config.model.encoder.k)
+    if turned:
+        log(f"{turned:,} references read as the other strand and were turned")
+    labels = [lineages[i] for i in ids]
+    full = Taxonomy.from_lineages(labels)
+    nodes = np.array([full.find(label)[0] for label in labels])
+    at_random = split.at_random(len(ids), config.hold_out, random)
+    hidden = split.whole_clades(full, nodes, config.hidden_clades, random)
+    fitted = ~(at_random | hidden)
+
+    tree = Taxonomy.from_lineages(label for label, f in zip(labels, fitted, strict=True) if f)
+    log(f"{fitted.sum():,} to fit, {(~fitted).sum():,} held out, {hidden.sum():,} of them in hidden clades")
+    data = _labelled(texts, labels, tree)
+    model = fit(_subset(data, fitted), tree, config, log)
+    held = np.flatnonzero(~fitted)
+    calibration, views = _calibrate(model, data, held, at_random & ~hidden, config, log)
+    network = CompactNetwork(model.tensors(), tree, calibration)
+    held_out = HeldOut(
+        predictions={p.record_id: p for p in _predict(network, tree, [ids[i] for i in held], views)},
+        truth={ids[i]: labels[i] for i in held},
+        known={label for label, f in zip(labels, fitted, strict=True) if f},
+        novel=frozenset(ids[i] for i in np.flatnonzero(hidden)),
+    )
+    if config.refit:
+        log(f"fitting again on all {len(ids):,}")
+        tree = full
+        model = fit(_labelled(texts, labels, tree), tree, config, log)
+        levels = SiblingGroups(tree).levels
+        calibration = replace(
+            calibration,
+            temperature=_stretch(calibration.temperature, levels, 1.0),
+            stop=_stretch(calibration.stop, levels, 0.0),
+        )
+    return (
+        Checkpoint(
+            model={
+                "family": "rrna",
+                "kind": "compact",
+                "encoder": "kmer",
+                "head": "tree",
+                "config": asdict(config),
+                "linnet": linnet.__version__,
+                "torch": torch.__version__,
+            },
+            tensors=model.tensors(),
+            taxonomy=tree,
+            calibration=calibration,
+            origin={"references": len(ids), "taxa": len(tree), "references_sha256": _digest(ids, texts, labels)},
+        ),
+        held_out,
+    )
+
+
+def baseline(kind: str, sequences: Mapping[str, str], lineages: Mapping[str, Lineage]) -> Checkpoint:
+    """A baseline, `nearest` or `commonest`, from references and their lineages; nothing is learnt."""
+    ids = [i for i in sequences if lineages.get(i)]
+    texts = [sequences[i] for i in ids]
+    tree = Taxonomy.from_lineages(lineages[i] for i in ids)
+    nodes = np.array([tree.find(lineages[i])[0] for i in ids])
+    tensors = {"nearest": Nearest, "commonest": Commonest}[kind].fit(texts, nodes, tree)
+    return Checkpoint({"family": "rrna", "kind": kind, "linnet": linnet.__version__}, tensors, tree, Calibration.none(1))
+
+
+def fit(data: Labelled, tree: Taxonomy, config: Config, log: Log) -> Model:
+    """The training loop: AdamW on the path loss, one view of each reference an epoch."""
+    torch.manual_seed(config.seed)
+    random = np.random.default_rng(config.seed + 1)
+    groups = SiblingGroups(tree)
+    references = References(data.sequences, config.model.views)
+    model = rrna.build(config.model, groups, log_odds(count_all(data.sequences, config.model.encoder.k)))
+    embedding = [p for n, p in model.named_parameters() if n == "encoder.embedding"]
+    others = [p for n, p in model.named_parameters() if n != "encoder.embedding"]
+    optimizer = torch.optim.AdamW(
+        [{"params": embedding, "weight_decay": 0.0}, {"params": others, "weight_decay": config.weight_decay}],
+        lr=config.learning_rate,
+    )
+    batch = min(config.batch, len(data.nodes))
+    per_epoch = -(-len(data.nodes) // batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, total_steps=config.epochs * per_epoch, pct_start=0.1
+    )
+    started = time.monotonic()
+    for epoch in range(1, config.epochs + 1):
+        order = random.permutation(len(data.nodes))
+        total = 0.0
+        for a in range(0, len(order), batch):
+            chosen = order[a : a + batch]
+            inputs = model.encoder.collate([references.draw(int(i), random) for i in chosen])
+            targets = PathTargets.of(groups, data.nodes[chosen], data.new[chosen], hide=config.hide, random=random)
+            with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
+                scores = model(inputs)
+            loss = path_loss(scores, targets)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+            optimizer.step()
+            schedule.step()
+            total += loss.item() * len(chosen)
+        spent = time.monotonic() - started
+        log(f"epoch {epoch} of {config.epochs}: loss {total / len(order):.3f}, {spent:.0f} s")
+    return model.eval()
+
+
+# ---------------------------------------------------------------------- held-out records
+
+
+def _calibrate(
+    model: Model,
+    data: Labelled,
+    held: NDArray[np.int64],
+    natural: NDArray[np.bool_],
+    config: Config,
+    log: Log,
+) -> tuple[Calibration, list[list[str]]]:
+    """Calibration from views of held-out records, and those views, in blocks."""
+    random = np.random.default_rng(config.seed + 2)
+    references = References([data.sequences[i] for i in held], config.model.views)
+    views = [references.draw(i, random) for i in range(len(held))]
+    network = CompactNetwork(model.tensors(), model.head.groups.taxonomy)
+    parts, familiar = [], []
+    for a in range(0, len(held), 256):
+        block = held[a : a + 256]
+        reading = network.reader.read(views[a : a + 256], "forward")
+        scores = network.scores(reading.counts_BV)
+        parts.append(Steps.of(network.groups, scores, data.nodes[block], data.new[block], natural[block]))
+        familiar.append(reading.familiarity_B)
+    levels = network.groups.levels
+    calibration = calibrate.fit(Steps.join(parts), levels) if parts else Calibration.none(levels)
+    log(f"temperatures {calibration.temperature}, stop offsets {calibration.stop}")
+    lowest = float(np.quantile(np.concatenate(familiar), 0.001)) if parts else -1000.0
+    shortest = config.model.views.shortest // 2
+    return replace(calibration, familiarity=round(lowest, 3), kmers=shortest), [
+        views[a : a + 256] for a in range(0, len(views), 256)
+    ]
+
+
+def _predict(
+    network: CompactNetwork, tree: Taxonomy, ids: Sequence[str], blocks: list[list[str]]
+) -> list[Prediction]:
+    lineages, predictions = LineageCache(tree), []
+    for a, views in zip(range(0, len(ids), 256), blocks, strict=True):
+        reading = network.reader.read(views, "forward")
+        posterior = Posterior(tree, network.place(reading.counts_BV))
+        predictions += descend(posterior, ids[a : a + 256], reading.strand, lineages)
+    return predictions
+
+
+# ---------------------------------------------------------------------- references
+
+
+def _one_strand(sequences: list[str], k: int) -> tuple[list[str], int]:
+    """The references, with those turned that read more like the others reversed, and how many."""
+    strands = KmerReader(log_odds(count_all(sequences, k))).strands(sequences)
+    texts = [reverse_complement(s) if t == "-" else s for s, t in zip(sequences, strands, strict=True)]
+    return texts, strands.count("-")
+
+
+def _labelled(texts: Sequence[str], labels: Sequence[Lineage], tree: Taxonomy) -> Labelled:
+    found = [tree.find(label) for label in labels]
+    return Labelled(
+        texts,
+        np.array([node for node, _ in found], np.int64),
+        np.array([depth < len(label) for (_, depth), label in zip(found, labels, strict=True)]),
+    )
+
+
+def _subset(data: Labelled, chosen: NDArray[np.bool_]) -> Labelled:
+    return Labelled([data.sequences[i] for i in np.flatnonzero(chosen)], data.nodes[chosen], data.new[chosen])
+
+
+def _stretch(values: tuple[float, ...], length: int, default: float) -> tuple[float, ...]:
+    return (*values, *(default,) * length)[:length]
+
+
+def _digest(ids: Sequence[str], texts: Sequence[str], labels: Sequence[Lineage]) -> str:
+    h = hashlib.sha256()
+    for id, text, label in zip(ids, texts, labels, strict=True):
+        h.update(f"{id}\t{text}\t{';'.join(t.name for t in label)}\n".encode())
+    return h.hexdigest()

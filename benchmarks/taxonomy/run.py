@@ -24,19 +24,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 QUERIES = 10_000
-# How many of 100,000 nodes stand at each of the 38 levels: most are species, as deep as their phylum is worked out.
-LEVELS = (
-    (1, 3, 12, 30, 60, 110, 190, 330, 560, 950, 1600, 2800, 5200, 7500, 9800, 11000, 11500, 11000)
-    + (9500, 7800, 6000, 4500, 3200, 2300, 1600, 1000, 600, 330, 180, 100, 60, 40, 28, 20, 14, 10, 7, 5)
-)  # fmt: skip
-UPPER = ("no rank", "cellular root", "domain", "kingdom", "phylum", "clade", "class", "clade", "order", "clade")
+# How many of 100,000 nodes stand at each of 38 levels, the root's first: most taxa are species, which stand
+# the deeper the better their phylum is worked out.
+# fmt: off
+LEVELS = np.array([
+    1, 3, 12, 30, 60, 110, 190, 330, 560, 950, 1600, 2800, 5200, 7500, 9800, 11000, 11500, 11000, 9500, 7800,
+    6000, 4500, 3200, 2300, 1600, 1000, 600, 330, 180, 100, 60, 40, 28, 20, 14, 10, 7, 5,
+])
+UPPER = (
+    "no rank", "cellular root", "domain", "kingdom", "phylum", "clade", "class", "clade", "order", "clade",
+)
 LOWER = ("family", "subfamily", "tribe", "genus", "no rank", "subgenus", "species group", "clade")
+LEAVES = ("species", "species", "species", "no rank", "strain", "subspecies")
 OTHER_NAMES = ("authority", "synonym", "includes", "equivalent name", "type material", "genbank common name")
-SYLLABLES = ("ba", "cer", "do", "fi", "gra", "hel", "ka", "lo", "mi", "no", "phy", "ri", "sa", "the", "vi", "xan")
+SYLLABLES = (
+    "ba", "cer", "do", "fi", "gra", "hel", "ka", "lo", "mi", "no", "phy", "ri", "sa", "the", "vi", "xan",
+)
+# fmt: on
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
     parser.add_argument("--work", type=Path, required=True, help="folder for the dump and the results")
     parser.add_argument("--nodes", type=int, default=2_500_000)
     parser.add_argument("--quick", action="store_true", help="200,000 nodes")
@@ -54,12 +63,11 @@ def main() -> None:
     print(f"{'reader':<10}{'CPU s':>8}{'wall s':>8}{'peak MB':>9}{f'  {QUERIES:,} lineages, CPU s':>26}")
     results: dict[str, Any] = {"nodes": nodes, "dmp_megabytes": megabytes}
     for reader in READERS:
-        command = [sys.executable, __file__, "--work", str(args.work), "--nodes", str(nodes), "--reader", reader]
-        got = json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
-        results[reader] = got
-        print(
-            f"{reader:<10}{got['cpu_s']:>8.2f}{got['wall_s']:>8.2f}{got['peak_mb']:>9.0f}{got['queries_cpu_s']:>26.2f}"
-        )
+        asked = ["--work", str(args.work), "--nodes", str(nodes), "--reader", reader]
+        child = subprocess.run([sys.executable, __file__, *asked], check=True, stdout=subprocess.PIPE)
+        got = results[reader] = json.loads(child.stdout)
+        columns = f"{got['cpu_s']:>8.2f}{got['wall_s']:>8.2f}{got['peak_mb']:>9.0f}"
+        print(f"{reader:<10}{columns}{got['queries_cpu_s']:>26.2f}", flush=True)
     if results["linnet"]["names_in_lineages"] != results["taxopy"]["names_in_lineages"]:
         sys.exit("the two readers disagree about the lineages")
     (args.work / f"taxonomy-{nodes}.json").write_text(json.dumps(results, indent=1) + "\n")
@@ -86,8 +94,9 @@ def taxopy(dump: Path) -> Callable[[list[int]], int]:
     database = taxopy.TaxDb(**files, keep_files=True)
 
     def names_in_lineages(taxids: list[int]) -> int:
-        # taxopy's lineages end with the root; ours do not hold it
-        return sum(len(name) for t in taxids for name in taxopy.Taxon(t, database).name_lineage if name != "root")
+        lineages = (taxopy.Taxon(t, database).name_lineage for t in taxids)
+        # taxopy's lineages end with the root, which ours leave out
+        return sum(len(name) for lineage in lineages for name in lineage if name != "root")
 
     return names_in_lineages
 
@@ -133,32 +142,35 @@ def write_taxdump(dump: Path, n: int) -> None:
         for (taxid, up, depth, inner), (u, word) in zip(
             zip(*(c.tolist() for c in columns), strict=True), draws, strict=True
         ):
-            rank = ("species", "species", "species", "no rank", "strain", "subspecies")[word % 6]
+            rank = LEAVES[word % 6]
             if inner:
                 rank = UPPER[depth] if depth < len(UPPER) else LOWER[word % len(LOWER)]
-            nodes.write(f"{taxid}\t|\t{up}\t|\t{rank}\t|\tXX\t|\t{word % 12}\t|\t1\t|\t11\t|\t1\t|\t0\t|\t1\t|\t1\t|\t0\t|\tcode compliant\t|\n")
+            comment = "code compliant" if word % 2 else ""
+            flags = (rank, "XX", word % 12, 1, 11, 1, 0, 1, 1, 0, comment)
+            nodes.write("\t|\t".join(map(str, (taxid, up, *flags))) + "\t|\n")
             name = "root" if taxid == 1 else a_name(word, taxid, inner)
             rows = [("scientific name", name)]
             if u < 0.46:
-                rows.append((OTHER_NAMES[word % 6], f"{name} ({name.split()[0]} & Others, {1800 + word % 220})"))
+                authority = f"{name} ({name.split()[0]} & Others, {1800 + word % 220})"
+                rows.append((OTHER_NAMES[word % 6], authority))
             if u < 0.24:
                 rows.append(("synonym", f"{name} subsp. prior"))
             for kind, text in rows:
                 unique = f"{text} <{taxid}>" if word % 50 == 0 and taxid > 1 else ""
                 names.write(f"{taxid}\t|\t{text}\t|\t{unique}\t|\t{kind}\t|\n")
     merged = round(90_000 * n / 2_500_000)
-    into = taxids[rng.integers(0, n, merged)]
-    retired = np.sort(unused[:merged])
-    rows_merged = zip(retired.tolist(), into.tolist(), strict=True)
-    (dump / "merged.dmp").write_text("".join(f"{old}\t|\t{new}\t|\n" for old, new in rows_merged))
-    (dump / "delnodes.dmp").write_text("".join(f"{old}\t|\n" for old in unused[merged : merged + n // 4].tolist()))
+    old, new = np.sort(unused[:merged]).tolist(), taxids[rng.integers(0, n, merged)].tolist()
+    rows_merged = (f"{o}\t|\t{t}\t|\n" for o, t in zip(old, new, strict=True))
+    (dump / "merged.dmp").write_text("".join(rows_merged))
+    deleted = unused[merged : merged + n // 4].tolist()
+    (dump / "delnodes.dmp").write_text("".join(f"{taxid}\t|\n" for taxid in deleted))
     np.save(dump / "queries.npy", rng.choice(taxids, QUERIES))
     (dump / "whole").touch()
 
 
 def grow(rng: np.random.Generator, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """A tree of n nodes, root first: the level and the parent's index of each, both (n,)."""
-    sizes = np.maximum(1, np.array(LEVELS) * n // sum(LEVELS))
+    sizes = np.maximum(1, LEVELS * n // LEVELS.sum())
     sizes[0] = 1
     sizes[np.argmax(sizes)] += n - sizes.sum()
     starts = np.cumsum(sizes) - sizes

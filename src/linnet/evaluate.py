@@ -202,7 +202,7 @@ class _Column:
 
 _COLUMNS = (
     _Column("n", "n", "queries whose true lineage reaches this rank"),
-    _Column("in ref", "ceiling", "of n, those whose true taxon is in the reference; the rest cannot be right"),
+    _Column("in ref", "ceiling", "of n, those whose true taxon is in the reference; no other can be right"),
     _Column("accuracy", "accuracy", "of n, named right, with the whole path above (95 % interval)"),
     _Column("known", "acc_known", "accuracy among queries whose true taxon is in the reference"),
     _Column("precision", "precision", "of the names given, those that are right"),
@@ -236,7 +236,7 @@ def _novel_line(novel: Depths) -> str:
     return (
         f"Of {novel.n} queries that go deeper than the reference, {100 * novel.exact:.1f} % stopped at the "
         f"last taxon it knows,\n{100 * novel.below:.1f} % went on below it, "
-        f"{100 * novel.above:.1f} % stopped above it and {100 * novel.wrong_branch:.1f} % took a wrong branch."
+        f"{100 * novel.above:.1f} % stopped above it, {100 * novel.wrong_branch:.1f} % took a wrong branch."
     )
 
 

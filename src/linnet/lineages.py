@@ -73,7 +73,7 @@ def parse_scored(
 ) -> tuple[Lineage, tuple[float, ...]]:
     """A lineage and the support written behind its names, `Bacteria(100);...`; no supports is ()."""
     notes = Counter() if notes is None else notes
-    parts = [p.strip().strip('"') for p in _separate(text)]
+    parts = [_unquoted(p.strip()) for p in _separate(text)]
     mmseqs = all(_MMSEQS.match(p) for p in parts if p)
     taxa: list[Taxon] = []
     supports: list[float] = []
@@ -103,6 +103,11 @@ def parse_scored(
         if support:
             supports.append(float(support[1]))
     return tuple(taxa), tuple(supports) if len(supports) == len(taxa) else ()
+
+
+def _unquoted(part: str) -> str:
+    """RDP's files put some names in double quotes."""
+    return part[1:-1] if len(part) > 1 and part[0] == part[-1] == '"' else part
 
 
 def _separate(text: str) -> list[str]:

@@ -21,6 +21,7 @@ TARGET_PRECISION = 0.95
 BINS = 10
 """Equal-width bins of confidence in the calibration errors."""
 
+
 @dataclass(frozen=True)
 class Scores:
     """Figures at one rank, each a share of queries; None where it is not defined.
@@ -118,7 +119,8 @@ def weighted_scores(outcomes: Outcomes, weights_RN: NDArray[np.float64]) -> dict
         "uc": (known & ~named, known),
         "oc": (novel & named, novel),
     }
-    counts = weights_RN @ np.column_stack([column for pair in shares.values() for column in pair]).astype(float)
+    columns = np.column_stack([column for pair in shares.values() for column in pair])
+    counts = weights_RN @ columns.astype(float)
     found = dict(zip(shares, _ratio(counts[:, ::2], counts[:, 1::2]).T, strict=True))
     found["f1_macro"], found["f1_weighted"] = _f1(outcomes, weights_RN)
     found["ece"], found["ece_debiased"], found["brier"] = _calibration(outcomes, weights_RN)
@@ -240,8 +242,8 @@ def _calibration(
     inside = _scored(outcomes)
     confidence, right, weight = outcomes.confidence[inside], outcomes.right[inside], weights_RN[:, inside]
     in_bin = (_bin(confidence, BINS)[:, None] == np.arange(BINS)).astype(float)
-    columns = (in_bin, in_bin * confidence[:, None], in_bin * right[:, None], (confidence - right)[:, None] ** 2)
-    sums = weight @ np.concatenate(columns, axis=1)
+    squared = (confidence - right)[:, None] ** 2
+    sums = weight @ np.hstack([in_bin, in_bin * confidence[:, None], in_bin * right[:, None], squared])
     count_RB, confidence_RB, right_RB = (sums[:, b * BINS : (b + 1) * BINS] for b in range(3))
     ece = _ratio(np.abs(confidence_RB - right_RB).sum(1), count_RB.sum(1))
     brier = _ratio(sums[:, -1], count_RB.sum(1))

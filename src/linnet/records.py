@@ -153,19 +153,14 @@ def _fastq(file: BinaryIO, name: str, alphabet: Alphabet) -> Iterator[SequenceRe
                 where = f"{name}, record {number}"
                 yield _record(read_.name, read_.sequence.encode(), read_.qualities, alphabet, where)
     except dnaio.FastqFormatError as error:
-        at = f", line {error.line + 1}" if error.line is not None else f", after record {number}"
-        raise UserError(
-            error.format_message() if hasattr(error, "format_message") else str(error.args[0]),
-            where=f"{name}{at}",
-            remedy="The file may be cut short; copy or download it again.",
-        ) from error
-    except UnicodeDecodeError as error:
-        raise UserError(
-            "a header with letters outside ASCII",
-            where=f"{name}, after record {number}",
-            expected="plain ASCII in FASTQ",
-            remedy="Rename the reads, or convert the file to FASTA, where such headers are read.",
-        ) from error
+        place = f"line {error.line + 1}" if error.line is not None else f"after record {number}"
+        ascii_only = "ASCII" in error.message
+        remedy = (
+            "Rename the reads, or convert the file to FASTA, where such headers are read."
+            if ascii_only
+            else "The file may be cut short; copy or download it again."
+        )
+        raise UserError(error.message.rstrip("."), where=f"{name}, {place}", remedy=remedy) from error
 
 
 def _record(header: str, letters: bytes, quality: str | None, alphabet: Alphabet, where: str) -> SequenceRecord:

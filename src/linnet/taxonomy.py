@@ -136,7 +136,7 @@ class Taxonomy:
         return len(self.parent)
 
     def rank(self, node: int) -> str:
-        return self.rank_names[self.rank_code[node]]
+        return self.rank_names[int(self.rank_code[node])]
 
     def taxon(self, node: int) -> Taxon:
         return Taxon(self.rank(node), self.names[node], int(self.taxids[node]) or None)

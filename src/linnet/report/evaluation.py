@@ -55,6 +55,9 @@ def plot(evaluations: Mapping[str, Evaluation], out: Path) -> None:
             upper = figure.add_subplot(grid[0, column])
             lower = figure.add_subplot(grid[1, column], sharex=upper)
             _draw_reliability(upper, lower, rank, evaluations)
+            if column == 2:
+                upper.set_ylabel("share that is right")
+                lower.set_ylabel("of names")
         _draw_legend(figure, evaluations)
         _save(figure, out)
 
@@ -65,7 +68,7 @@ def _draw_accuracy(axes: Any, evaluations: Mapping[str, Evaluation]) -> None:
         shift = 0.1 * (i - (len(evaluations) - 1) / 2)
         found = [(x + shift, evaluation.ranks[r]) for x, r in enumerate(ranks) if r in evaluation.ranks]
         known = [(x, r.scores.acc_known) for x, r in found if r.scores.acc_known is not None]
-        style = {"color": COLOURS[i], "marker": MARKERS[i], "markersize": 6}
+        style = {"color": COLOURS[i], "marker": MARKERS[i], "markersize": 5.5}
         if known:
             axes.plot(*zip(*known, strict=True), **style, alpha=0.45, linestyle=":", markerfacecolor="white")
         accuracy = [r.scores.accuracy for _, r in found]
@@ -97,10 +100,8 @@ def _draw_reliability(upper: Any, lower: Any, rank: str, evaluations: Mapping[st
     upper.set_xlim(-0.03, 1.03)
     upper.set_ylim(-0.03, 1.03)
     upper.set_title(f"Reliability, {rank}")
-    upper.set_ylabel("share that is right")
     upper.tick_params(labelbottom=False)
     lower.set_ylim(0, None)
-    lower.set_ylabel("of names")
     lower.set_xlabel("confidence")
     for axis in (upper.xaxis, upper.yaxis, lower.yaxis):
         _percent(axis)
@@ -111,7 +112,8 @@ def _draw_bins(axes: Any, bins: list[ReliabilityBin], total: int, tool: int) -> 
     intervals = np.array([b.interval for b in bins])
     axes.vlines(x, intervals[:, 0], intervals[:, 1], color=COLOURS[tool], alpha=0.6, linewidth=1.2)
     area = [15 + 150 * b.count / total for b in bins]
-    axes.scatter(x, [b.accuracy for b in bins], area, COLOURS[tool], MARKERS[tool], alpha=0.8, linewidths=0)
+    style = {"color": COLOURS[tool], "marker": MARKERS[tool], "alpha": 0.8, "linewidths": 0}
+    axes.scatter(x, [b.accuracy for b in bins], area, **style)
 
 
 def _percent(axis: Any) -> None:

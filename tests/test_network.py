@@ -1,0 +1,135 @@
+"""The torch model, its loss, and its numpy twin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from conftest import evolved_genes, lineage
+
+from linnet.calibrate import Calibration
+from linnet.compact import CompactNetwork
+from linnet.kmers import count_all, log_odds
+from linnet.sibling_groups import SiblingGroups
+from linnet.taxonomy import Taxonomy
+
+torch = pytest.importorskip("torch")
+
+from linnet.encoders import kmer  # noqa: E402
+from linnet.families import rrna  # noqa: E402
+from linnet.losses import PathTargets, path_loss  # noqa: E402
+
+GENES, LINEAGES = evolved_genes()
+TREE = Taxonomy.from_lineages(LINEAGES.values())
+GROUPS = SiblingGroups(TREE)
+TEXTS = list(GENES.values())
+
+
+@pytest.fixture(scope="module")
+def model():  # type: ignore[no-untyped-def]
+    torch.manual_seed(0)
+    config = rrna.Config(encoder=kmer.Config(k=5, width=16))
+    model = rrna.build(config, GROUPS, log_odds(count_all(TEXTS, 5))).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_(std=0.5)
+            parameter.copy_(parameter.half().float())  # as a checkpoint keeps them
+    return model
+
+
+def test_the_numpy_network_equals_torch(model) -> None:  # type: ignore[no-untyped-def]
+    counts = model.encoder.collate(TEXTS[:20])
+    with torch.no_grad():
+        expected = torch.softmax(model(counts)[:, : GROUPS.start[1]], 1).numpy()
+    network = CompactNetwork(model.tensors(), TREE)
+    log_MB = GROUPS.log_softmax(network.scores(counts.numpy()))
+    assert np.abs(np.exp(log_MB[: GROUPS.start[1]]).T - expected).max() < 1e-5
+    with torch.no_grad():
+        scores = model(counts).numpy()
+    assert np.abs(network.scores(counts.numpy()).T - scores).max() < 1e-5 * np.abs(scores).max()
+
+
+def test_calibration_is_folded_into_the_weights(model) -> None:  # type: ignore[no-untyped-def]
+    counts = model.encoder.collate(TEXTS[:5]).numpy()
+    calibration = Calibration(tuple(1 + 0.1 * i for i in range(GROUPS.levels)), tuple(range(GROUPS.levels)))
+    plain = CompactNetwork(model.tensors(), TREE).scores(counts)
+    scaled = CompactNetwork(model.tensors(), TREE, calibration).scores(counts)
+    for column in range(len(GROUPS)):
+        level = GROUPS.level_of_column[column]
+        expected = plain[column] / calibration.temperature[level]
+        expected = expected + (calibration.stop[level] if column in GROUPS.stop else 0)
+        assert np.allclose(scaled[column], expected, atol=1e-3)
+
+
+def test_the_order_of_a_batch_does_not_matter(model) -> None:  # type: ignore[no-untyped-def]
+    network = CompactNetwork(model.tensors(), TREE)
+    counts = model.encoder.collate(TEXTS[:40]).numpy()
+    together = network.place(counts)
+    alone = np.concatenate([network.place(counts[i : i + 1]) for i in range(40)])
+    assert np.abs(together - alone).max() < 1e-5
+
+
+def slow_loss(score: np.ndarray, node: int, new: bool) -> float:
+    """-log p of a label's path, group by group."""
+    steps = [(int(TREE.parent[n]), n) for n in TREE.path(node)] + ([(node, None)] if new else [])
+    total = 0.0
+    for owner, child in steps:
+        group = GROUPS.group_of_node[owner]
+        if group < 0:
+            continue
+        a, z = GROUPS.start[group : group + 2]
+        right = a + TREE.children(owner).tolist().index(child) if child is not None else z - 1
+        total += np.log(np.exp(score[a:z]).sum()) - score[right]
+    return float(total)
+
+
+def test_the_path_loss_equals_a_plain_loop() -> None:
+    random = np.random.default_rng(2)
+    nodes = random.integers(0, len(TREE), 30)
+    new = random.random(30) < 0.5
+    score = random.normal(size=(30, len(GROUPS)))
+    targets = PathTargets.of(GROUPS, nodes, new)
+    expected = np.mean([slow_loss(s, int(n), bool(w)) for s, n, w in zip(score, nodes, new, strict=True)])
+    assert abs(float(path_loss(torch.from_numpy(score), targets)) - expected) < 1e-4
+
+
+def test_a_label_that_ends_early_teaches_nothing_below_it() -> None:
+    score = torch.zeros(1, len(GROUPS), requires_grad=True)
+    node = TREE.find(lineage("Bacteria;P0;C0"))[0]
+    path_loss(score, PathTargets.of(GROUPS, np.array([node]), np.array([False]))).backward()
+    touched_columns = torch.nonzero(score.grad[0]).flatten().tolist()
+    touched = {int(GROUPS.owner[np.searchsorted(GROUPS.start, c, "right") - 1]) for c in touched_columns}
+    assert touched == {0, *TREE.path(node)[:-1]} - {n for n in TREE.path(node) if TREE.is_leaf(n)}
+
+
+def test_hiding_the_right_taxon_makes_stopping_right() -> None:
+    node = TREE.find(LINEAGES["r00000"])[0]
+    score = torch.zeros(1, len(GROUPS), requires_grad=True)
+    targets = PathTargets.of(GROUPS, np.array([node]), np.array([False]), hide=1.0, random=np.random.default_rng(0))
+    path_loss(score, targets).backward()
+    for child in TREE.path(node):
+        assert score.grad[0, GROUPS.column_of_node[child]] == 0
+        siblings = GROUPS.group_of_node[TREE.parent[child]]
+        if TREE.child_count[TREE.parent[child]] > 1:
+            assert score.grad[0, GROUPS.stop[siblings]] < 0
+
+
+def test_training_learns_and_calibrates(genes, tiny_config) -> None:  # type: ignore[no-untyped-def]
+    from linnet import train
+
+    checkpoint, held_out = train.train(*genes, tiny_config)
+    named = [p for i, p in held_out.predictions.items() if i not in held_out.novel]
+    right = [p.lineage[5] == held_out.truth[p.record_id][5] for p in named]
+    assert np.mean(right) > 0.8
+    assert checkpoint.tensors["encoder.embedding"].dtype == np.float16
+    assert len(checkpoint.taxonomy) == len(TREE)
+
+
+def test_the_same_seed_gives_the_same_model(genes, tiny_config) -> None:  # type: ignore[no-untyped-def]
+    from dataclasses import replace
+
+    from linnet import train
+
+    short = replace(tiny_config, epochs=2)
+    one, two = (train.train(*genes, short)[0] for _ in range(2))
+    assert all(np.array_equal(one.tensors[n], two.tensors[n]) for n in one.tensors)
+    assert one.calibration == two.calibration

@@ -44,11 +44,3 @@ def test_a_strand_can_be_imposed() -> None:
     assert np.array_equal(
         reader.read([reverse_complement(g) for g in genes], "reverse").counts_BV, count(genes, 5)
     )
-
-
-def test_random_sequence_is_unfamiliar() -> None:
-    genes = list(evolved_genes()[0].values())
-    random = np.random.default_rng(0)
-    noise = ["".join(random.choice(list("ACGT"), 500)) for _ in range(20)]
-    reader = KmerReader(log_odds(count_all(genes, 6)))
-    assert reader.read(genes).familiarity_B.min() > reader.read(noise).familiarity_B.max() + 1

@@ -48,16 +48,19 @@ def test_the_numpy_network_equals_torch(model) -> None:  # type: ignore[no-untyp
     assert np.abs(network.scores(counts.numpy()).T - scores).max() < 1e-5 * np.abs(scores).max()
 
 
-def test_calibration_is_folded_into_the_weights(model) -> None:  # type: ignore[no-untyped-def]
+def test_calibration_changes_each_level_as_documented(model) -> None:  # type: ignore[no-untyped-def]
     counts = model.encoder.collate(TEXTS[:5]).numpy()
-    calibration = Calibration(tuple(1 + 0.1 * i for i in range(GROUPS.levels)), tuple(range(GROUPS.levels)))
+    levels = range(GROUPS.levels)
+    calibration = Calibration(*(tuple(c * (1 + i) for i in levels) for c in (0.1, 0.02, 0.5, -0.3)))
+    kmers = np.array([50, 100, 400, 1000, 1400])
     plain = CompactNetwork(model.tensors(), TREE).scores(counts)
-    scaled = CompactNetwork(model.tensors(), TREE, calibration).scores(counts)
+    scaled = calibration.apply(plain, kmers, GROUPS)
     for column in range(len(GROUPS)):
         level = GROUPS.level_of_column[column]
-        expected = plain[column] / calibration.temperature[level]
-        expected = expected + (calibration.stop[level] if column in GROUPS.stop else 0)
-        assert np.allclose(scaled[column], expected, atol=1e-3)
+        x = np.log(kmers / 400)
+        expected = plain[column] / np.exp((0.1 + 0.02 * x) * (1 + level))
+        expected = expected + ((0.5 - 0.3 * x) * (1 + level) if column in GROUPS.stop else 0)
+        assert np.allclose(scaled[column], expected, rtol=1e-4, atol=1e-3)
 
 
 def test_the_order_of_a_batch_does_not_matter(model) -> None:  # type: ignore[no-untyped-def]
@@ -106,7 +109,9 @@ def test_hiding_the_right_taxon_makes_stopping_right() -> None:
     score = torch.zeros(1, len(GROUPS), requires_grad=True)
     targets = PathTargets.of(GROUPS, np.array([node]), np.array([False]), hide=1.0, random=np.random.default_rng(0))
     path_loss(score, targets).backward()
-    for child in TREE.path(node):
+    domain, *path = TREE.path(node)
+    assert score.grad[0, GROUPS.column_of_node[domain]] < 0  # what lies beside the domains only decoys show
+    for child in path:
         assert score.grad[0, GROUPS.column_of_node[child]] == 0
         siblings = GROUPS.group_of_node[TREE.parent[child]]
         if TREE.child_count[TREE.parent[child]] > 1:

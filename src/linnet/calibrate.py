@@ -14,31 +14,52 @@ from linnet.sibling_groups import SiblingGroups
 class Calibration:
     """How scores become probabilities, level by level of the tree (level 0: choosing the domain).
 
-    Within each group of siblings the scores are divided by the level's temperature, and its offset is added
-    to `stop`, before the softmax. As only p(child | parent) is changed, clades still add up to their parents
-    and confidence never rises with depth (temperature scaling: Guo et al. 2017).
+    Within each group of siblings the scores are divided by a temperature, and an offset is added to `stop`,
+    before the softmax. Both depend on the level and on how much was read: for n k-mers, with
+    x = ln(n / 400), the temperature is exp(t + u x) and the offset s + v x, where t, u, s, v are the level's
+    numbers below. As only p(child | parent) is changed, clades still add up to their parents and confidence
+    never rises with depth (temperature scaling: Guo et al. 2017).
 
     Attributes:
-        temperature, stop: one number a level.
-        familiarity: least mean log-odds of a record's k-mers, nats; below, it is not what the model reads.
+        log_temperature, log_temperature_slope, stop, stop_slope: t, u, s and v, one number a level each.
         kmers: least number of k-mers.
     """
 
-    temperature: tuple[float, ...]
+    log_temperature: tuple[float, ...]
+    log_temperature_slope: tuple[float, ...]
     stop: tuple[float, ...]
-    familiarity: float = -1000.0
+    stop_slope: tuple[float, ...]
     kmers: int = 1
 
     @classmethod
     def none(cls, levels: int) -> Calibration:
-        return cls((1.0,) * levels, (0.0,) * levels)
+        """What changes nothing."""
+        return cls(*((0.0,) * levels,) * 4)
 
-    def scale(self, groups: SiblingGroups) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Factor and offset of each column, float32 (M,) both."""
-        factor = 1.0 / np.array(self.temperature, np.float32)[groups.level_of_column]
-        offset = np.zeros(len(groups), np.float32)
-        offset[groups.stop] = np.array(self.stop, np.float32)[groups.level_of_column[groups.stop]]
-        return factor, offset
+    def stretch(self, levels: int) -> Calibration:
+        """The same for a tree of another depth: levels that were not calibrated change nothing."""
+        numbers = ((*values, *(0.0,) * levels)[:levels] for values in self._by_level)
+        return Calibration(*numbers, self.kmers)
+
+    def apply(
+        self, score_MB: NDArray[np.float32], kmers_B: NDArray[np.integer], groups: SiblingGroups
+    ) -> NDArray[np.float32]:
+        """Calibrated scores (M, B) of records of which so many k-mers were read."""
+        x_B = length_feature(kmers_B)
+        t, u, s, v = (np.array(values, np.float32)[:, None] for values in self._by_level)
+        factor_LB = np.exp(-(t + u * x_B))
+        scaled = score_MB * factor_LB[groups.level_of_column]
+        scaled[groups.stop] += (s + v * x_B)[groups.level_of_column[groups.stop]]
+        return np.asarray(scaled, np.float32)
+
+    @property
+    def _by_level(self) -> tuple[tuple[float, ...], ...]:
+        return self.log_temperature, self.log_temperature_slope, self.stop, self.stop_slope
+
+
+def length_feature(kmers_B: NDArray[np.integer]) -> NDArray[np.float32]:
+    """float32 (B,): ln(n / 400) of the numbers of k-mers read."""
+    return np.log(np.maximum(kmers_B, 1) / 400).astype(np.float32)
 
 
 @dataclass
@@ -50,6 +71,7 @@ class Steps:
         start: int64 (S + 1,), where each step begins.
         target: int64 (S,), index of the right column within its step.
         level: int64 (S,).
+        x: float32 (S,), the record's `length_feature`.
         stopped: bool (S,), whether the right answer is to stop: the taxon is new.
         natural: bool (S,), whether the record was held out at random, not because its clade was hidden.
     """
@@ -58,6 +80,7 @@ class Steps:
     start: NDArray[np.int64]
     target: NDArray[np.int64]
     level: NDArray[np.int64]
+    x: NDArray[np.float32]
     stopped: NDArray[np.bool_]
     natural: NDArray[np.bool_]
 
@@ -66,13 +89,14 @@ class Steps:
         cls,
         groups: SiblingGroups,
         score_MB: NDArray[np.float32],
+        kmers_B: NDArray[np.integer],
         nodes: NDArray[np.integer],
         new: NDArray[np.bool_],
         natural: NDArray[np.bool_],
     ) -> Steps:
-        """The steps of B records along their labels' paths; arguments as in `losses.PathTargets.of`."""
+        """The steps of B records along their labels' paths; labels as in `losses.PathTargets.of`."""
         tree = groups.taxonomy
-        scores, target, level, stopped, is_natural = [], [], [], [], []
+        scores, target, level, row = [], [], [], []
         for b, (node, is_new) in enumerate(zip(nodes.tolist(), new.tolist(), strict=True)):
             steps = [(int(tree.parent[n]), int(groups.column_of_node[n])) for n in tree.path(node)]
             if is_new and groups.group_of_node[node] >= 0:
@@ -83,12 +107,13 @@ class Steps:
                 scores.append(score_MB[a:z, b])
                 target.append(column - a)
                 level.append(int(tree.depth[owner]))
-                stopped.append(column == z - 1)
-                is_natural.append(bool(natural[b]))
+                row.append(b)
         start = np.cumsum([0, *map(len, scores)])
         score = np.concatenate(scores) if scores else np.empty(0, np.float32)
-        return cls(score, start, np.array(target, np.int64), np.array(level, np.int64),
-                   np.array(stopped, bool), np.array(is_natural, bool))  # fmt: skip
+        right, rows = np.array(target, np.int64), np.array(row, np.int64)
+        stopped = right == np.diff(start) - 1
+        return cls(score, start, right, np.array(level, np.int64), length_feature(kmers_B)[rows],
+                   stopped, np.asarray(natural, bool)[rows])  # fmt: skip
 
     @classmethod
     def join(cls, parts: list[Steps]) -> Steps:
@@ -97,7 +122,7 @@ class Steps:
         return cls(
             np.concatenate([p.score for p in parts]),
             np.concatenate([*start, offsets[-1:]]),
-            *(np.concatenate([getattr(p, f) for p in parts]) for f in ("target", "level", "stopped", "natural")),
+            *(np.concatenate([getattr(p, f) for p in parts]) for f in ("target", "level", "x", "stopped", "natural")),
         )
 
     def at(self, level: int) -> Steps:
@@ -106,7 +131,7 @@ class Steps:
         size = np.diff(self.start)[chosen]
         start = np.concatenate([[0], np.cumsum(size)])
         index = np.repeat(self.start[chosen] - start[:-1], size) + np.arange(start[-1])
-        return Steps(self.score[index], start, self.target[chosen], self.level[chosen],
+        return Steps(self.score[index], start, self.target[chosen], self.level[chosen], self.x[chosen],
                      self.stopped[chosen], self.natural[chosen])  # fmt: skip
 
 
@@ -117,13 +142,12 @@ def fit(steps: Steps, levels: int) -> Calibration:
     missing from the reference, as unseen taxa are in nature (Good 1953). Steps of clades hidden on purpose
     add to what is known of new taxa without adding to how often they occur: they are weighted down to that.
     """
-    temperature, stop = [], []
+    found = []
     for level in range(levels):
         here = steps.at(level)
-        t, b = _fit_level(here, _weights(here)) if len(here.target) >= 20 else (1.0, 0.0)
-        temperature.append(round(t, 4))
-        stop.append(round(b, 4))
-    return Calibration(tuple(temperature), tuple(stop))
+        theta = _fit_level(here, _weights(here)) if len(here.target) >= 20 else np.zeros(4)
+        found.append([round(float(value), 4) for value in theta])
+    return Calibration(*(tuple(values) for values in zip(*found, strict=True)))
 
 
 def _weights(steps: Steps) -> NDArray[np.float64]:
@@ -133,31 +157,55 @@ def _weights(steps: Steps) -> NDArray[np.float64]:
     return np.where(steps.stopped, share, steps.natural.astype(float))
 
 
-def _fit_level(steps: Steps, weights: NDArray[np.float64]) -> tuple[float, float]:
-    """Newton's method on (log temperature, stop offset), with a weak pull towards (0, 0)."""
-    x = np.zeros(2)
-    step = 1e-3
-    offsets = np.array([[0, 0], [1, 0], [-1, 0], [0, 1], [0, -1], [1, 1], [-1, -1]]) * step
-    for _ in range(50):
-        f = [_loss(steps, weights, x + o) for o in offsets]
-        gradient = np.array([f[1] - f[2], f[3] - f[4]]) / (2 * step)
-        second = np.array([f[1] - 2 * f[0] + f[2], f[3] - 2 * f[0] + f[4]]) / step**2
-        cross = (f[5] + f[6] + 2 * f[0] - f[1] - f[2] - f[3] - f[4]) / (2 * step**2)
-        hessian = np.array([[second[0], cross], [cross, second[1]]])
-        low = np.linalg.eigvalsh(hessian)[0]
-        hessian += np.eye(2) * max(1e-3 - low, 0)
-        move = np.linalg.solve(hessian, gradient)
-        move *= min(1.0, 0.5 / max(float(np.abs(move).max()), 1e-12))
-        x -= move
+_PRIOR = np.array([1.0, 10.0, 1.0, 10.0])
+"""A weak pull of (t, u, s, v) towards 0, stronger for the slopes; in units of one record's evidence."""
+
+
+def _fit_level(steps: Steps, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(t, u, s, v) by Fisher scoring with step halving."""
+    theta = np.zeros(4)
+    loss, gradient, information = _likelihood(steps, weights, theta)
+    for _ in range(100):
+        move = np.linalg.solve(information, gradient)
+        move *= min(1.0, 1.0 / float(np.abs(move).max(initial=1e-12)))
+        while True:
+            new_loss, new_gradient, new_information = _likelihood(steps, weights, theta - move)
+            if new_loss <= loss or np.abs(move).max() < 1e-6:
+                break
+            move /= 2
+        theta, loss, gradient, information = theta - move, new_loss, new_gradient, new_information
         if np.abs(move).max() < 1e-5:
             break
-    return float(np.exp(x[0])), float(x[1])
+    return theta
 
 
-def _loss(steps: Steps, weights: NDArray[np.float64], x: NDArray[np.float64]) -> float:
-    score = steps.score / np.exp(x[0])
-    score[steps.start[1:] - 1] += x[1]
-    highest = np.maximum.reduceat(score, steps.start[:-1])
-    total = np.add.reduceat(np.exp(score - np.repeat(highest, np.diff(steps.start))), steps.start[:-1])
-    nll = np.log(total) + highest - score[steps.start[:-1] + steps.target]
-    return float(weights @ nll + 0.5 * (x**2).sum())
+def _likelihood(
+    steps: Steps, weights: NDArray[np.float64], theta: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Penalised -log likelihood at theta, its gradient (4,) and its Fisher information (4, 4)."""
+    t, u, s, v = theta
+    first, size, last = steps.start[:-1], np.diff(steps.start), steps.start[1:] - 1
+    x = steps.x.astype(float)
+    scaled = steps.score * np.repeat(np.exp(-(t + u * x)), size)
+    logit = scaled.copy()
+    logit[last] += s + v * x
+    highest = np.maximum.reduceat(logit, first)
+    p = np.exp(logit - np.repeat(highest, size))
+    total = np.add.reduceat(p, first)
+    p /= np.repeat(total, size)
+    at_target = first + steps.target
+    nll = np.log(total) + highest - logit[at_target]
+    jacobian = np.zeros((len(p), 4))  # of each logit, by theta
+    jacobian[:, 0] = -scaled
+    jacobian[:, 1] = -scaled * np.repeat(x, size)
+    jacobian[last, 2] = 1
+    jacobian[last, 3] = x
+    mean = np.add.reduceat(p[:, None] * jacobian, first, axis=0)
+    w_F = p * np.repeat(weights, size)
+    information = jacobian.T @ (w_F[:, None] * jacobian) - mean.T @ (weights[:, None] * mean)
+    gradient = weights @ (mean - jacobian[at_target])
+    return (
+        float(weights @ nll + 0.5 * _PRIOR @ theta**2),
+        gradient + _PRIOR * theta,
+        information + np.diag(_PRIOR),
+    )

@@ -98,9 +98,9 @@ def load(folder: str | Path) -> Checkpoint:
         tensors = load_file(folder / "model.safetensors")
         with np.load(folder / "taxonomy.npz", allow_pickle=False) as arrays:
             taxonomy = Taxonomy.from_arrays(dict(arrays))
-        calibration = _read_json(folder / "calibration.json")
-        calibration["temperature"], calibration["stop"] = map(tuple, (calibration["temperature"], calibration["stop"]))
-        return Checkpoint(model, tensors, taxonomy, Calibration(**calibration), _read_json(folder / "origin.json"))
+        numbers = _read_json(folder / "calibration.json")
+        calibration = Calibration(**{k: tuple(v) if isinstance(v, list) else v for k, v in numbers.items()})
+        return Checkpoint(model, tensors, taxonomy, calibration, _read_json(folder / "origin.json"))
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"cannot be read ({error})", where=str(folder), remedy="Copy the model again.") from error
 

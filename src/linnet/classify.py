@@ -10,9 +10,9 @@ from itertools import islice
 
 from threadpoolctl import threadpool_limits
 
-from linnet.kmers import Strand
+from linnet.kmers import BLOCK, Strand
 from linnet.prediction import Prediction, Stopped
-from linnet.predictor import BLOCK, Predictor
+from linnet.predictor import Predictor
 from linnet.records import SequenceRecord
 from linnet.taxonomy import CANONICAL, RANKS
 

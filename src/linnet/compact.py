@@ -26,14 +26,10 @@ class CompactNetwork:
         self.groups = SiblingGroups(taxonomy)
         self.weight = {name: np.asarray(t, np.float32) for name, t in tensors.items()}
         self.reader = KmerReader(self.weight["encoder.log_odds_V"])
-        calibration = calibration or Calibration.none(self.groups.levels)
-        factor, offset = calibration.scale(self.groups)
-        # Dividing a score by its level's temperature is dividing the row of weights it comes from.
-        self._head_MW = self.weight["head.scores.weight"] * factor[:, None]
-        self._head_M1 = (self.weight["head.scores.bias"] * factor + offset)[:, None]
+        self.calibration = calibration or Calibration.none(self.groups.levels)
 
     def scores(self, counts_BV: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (M, B): calibrated scores, before the softmax among siblings."""
+        """float32 (M, B): scores as trained, before calibration and the softmax among siblings."""
         w = self.weight
         length_B1 = np.maximum(counts_BV.sum(axis=1, keepdims=True), 1.0)
         bag_BW = (counts_BV @ w["encoder.embedding"]) / np.sqrt(length_B1)
@@ -41,11 +37,13 @@ class CompactNetwork:
         hidden = x @ w["encoder.expand.weight"].T + w["encoder.expand.bias"]
         x = x + _gelu(hidden) @ w["encoder.contract.weight"].T + w["encoder.contract.bias"]
         x = _layer_norm(x, w["encoder.out_norm.weight"], w["encoder.out_norm.bias"])
-        return self._head_MW @ x.T + self._head_M1
+        return np.asarray(w["head.scores.weight"] @ x.T + w["head.scores.bias"][:, None], np.float32)
 
     def place(self, counts_BV: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (B, N): the posterior over places in the tree."""
-        return self.groups.place(self.groups.log_softmax(self.scores(counts_BV)))
+        kmers_B = counts_BV.sum(axis=1).astype(np.int64)
+        score_MB = self.calibration.apply(self.scores(counts_BV), kmers_B, self.groups)
+        return self.groups.place(self.groups.log_softmax(score_MB))
 
 
 def _layer_norm(

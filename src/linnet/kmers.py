@@ -1,4 +1,4 @@
-"""Sequences as counts of their k-mers, and the strand and familiarity that counts reveal."""
+"""Sequences as counts of their k-mers, and the strand that the counts reveal."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def log_odds(total_V: NDArray[np.floating]) -> NDArray[np.float32]:
         total_V: (4^k,) counts over all references; one is added to each (Laplace).
 
     Returns:
-        float32 (4^k,): log(frequency) - log(4^-k). Its mean over a sequence's k-mers is that sequence's
-        familiarity; summed with the sign of the strand it tells the strand.
+        float32 (4^k,): log(frequency) - log(4^-k). A sequence reads like the references on the strand on
+        which this sums to more over its k-mers.
     """
     smooth = total_V + 1.0
     return np.asarray(np.log(smooth / smooth.sum() * len(smooth)), np.float32)
@@ -97,13 +97,11 @@ class Reading:
     Attributes:
         counts_BV: float32 (B, 4^k), each sequence on the strand chosen for it.
         strand: '+' or '-' for each.
-        familiarity_B: float32 (B,), mean log-odds of its k-mers against random sequence, nats.
         kmers_B: int64 (B,), how many k-mers were read.
     """
 
     counts_BV: NDArray[np.float32]
     strand: list[str]
-    familiarity_B: NDArray[np.float32]
     kmers_B: NDArray[np.int64]
 
 
@@ -133,13 +131,7 @@ class KmerReader:
             turn = np.full(len(sequences), strand == "reverse")
         counts_BV[turn] = counts_BV[np.ix_(turn, self.complement_V)]
         kmers_B = counts_BV.sum(axis=1).astype(np.int64)
-        chosen_B = np.where(turn, score_B2[:, 1], score_B2[:, 0])
-        return Reading(
-            counts_BV,
-            ["-" if t else "+" for t in turn],
-            chosen_B / np.maximum(kmers_B, 1).astype(np.float32),
-            kmers_B,
-        )
+        return Reading(counts_BV, ["-" if t else "+" for t in turn], kmers_B)
 
     def strands(self, sequences: Sequence[str]) -> list[str]:
         """The strand of each of any number of sequences."""

@@ -44,7 +44,8 @@ class PathTargets:
 
         A label says nothing of what lies below it, unless the record is `new`: then the right answer below
         its taxon is to stop. In a share `hide` of all steps the right child is hidden and stopping is right
-        instead: this is how a model learns what an absent taxon looks like.
+        instead: this is how a model learns what an absent taxon looks like. At the root nothing is hidden:
+        to stop there says that a record is no such gene at all, which only decoys show.
 
         Args:
             nodes: (B,) the taxon of each record.
@@ -73,7 +74,7 @@ class PathTargets:
         target = at_S
         hidden = np.empty(0, np.int64)
         if hide and random is not None:
-            chosen = (random.random(len(at_S)) < hide) & (columns_S != groups.stop[groups_S])
+            chosen = (random.random(len(at_S)) < hide) & (columns_S != groups.stop[groups_S]) & (groups_S > 0)
             hidden = at_S[chosen]
             target = np.where(chosen, offset_S + size_S - 1, at_S)
         return cls(

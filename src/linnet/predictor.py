@@ -14,15 +14,12 @@ from linnet.checkpoint import Checkpoint
 from linnet.compact import CompactNetwork
 from linnet.decode import LineageCache, descend
 from linnet.errors import UserError
-from linnet.kmers import Strand
+from linnet.kmers import BLOCK, Strand
 from linnet.prediction import DEFAULT_CONFIDENCE, Posterior, Prediction, unreadable
 from linnet.records import SequenceRecord, as_records
 
 SHIPPED = Path(__file__).parent / "models" / "rrna"
 """The model that comes with the package."""
-
-BLOCK = 256
-"""Records judged at once. Answers do not depend on it; memory does (about 0.2 MB a record)."""
 
 
 class Predictor:
@@ -68,8 +65,7 @@ class Predictor:
         """Uncut predictions of one block of records."""
         reading = self._network.reader.read([r.sequence for r in records], strand)
         reasons = [
-            self._refusal(record, int(kmers), float(familiarity))
-            for record, kmers, familiarity in zip(records, reading.kmers_B, reading.familiarity_B, strict=True)
+            self._refusal(record, int(kmers)) for record, kmers in zip(records, reading.kmers_B, strict=True)
         ]
         readable = [i for i, reason in enumerate(reasons) if not reason]
         named: dict[int, Prediction] = {}
@@ -78,9 +74,12 @@ class Predictor:
             posterior = Posterior(self.taxonomy, np.asarray(self._network.place(counts)))
             ids, strands = [records[i].id for i in readable], [reading.strand[i] for i in readable]
             named = dict(zip(readable, descend(posterior, ids, strands, self._lineages), strict=True))
+            for i, prediction in named.items():
+                if prediction.novelty[0] > 0.5:
+                    named[i] = unreadable(prediction.record_id, "unlike anything the model was trained on")
         return [named.get(i) or unreadable(r.id, reasons[i]) for i, r in enumerate(records)]
 
-    def _refusal(self, record: SequenceRecord, kmers: int, familiarity: float) -> str:
+    def _refusal(self, record: SequenceRecord, kmers: int) -> str:
         """Why a record cannot be judged, or nothing."""
         needed = self.checkpoint.calibration.kmers
         if not record.sequence:
@@ -90,8 +89,6 @@ class Predictor:
             if len(record.sequence) - k + 1 < needed:
                 return f"{len(record.sequence)} bases; at least {needed + k - 1} are needed"
             return f"{kmers} of its {k}-mers are free of ambiguous bases; at least {needed} are needed"
-        if familiarity < self.checkpoint.calibration.familiarity:
-            return "unlike anything the model was trained on"
         return ""
 
 

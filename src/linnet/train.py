@@ -21,7 +21,7 @@ from linnet.decode import LineageCache, descend
 from linnet.errors import UserError
 from linnet.families import rrna
 from linnet.families.rrna import References
-from linnet.kmers import KmerReader, count_all, log_odds
+from linnet.kmers import BLOCK, KmerReader, count_all, log_odds
 from linnet.losses import PathTargets, path_loss
 from linnet.model import Model
 from linnet.prediction import Posterior, Prediction
@@ -117,7 +117,7 @@ def train(
     data = _labelled(texts, labels, tree)
     model = fit(_subset(data, fitted), tree, config, log)
     held = np.flatnonzero(~fitted)
-    calibration, views = _calibrate(model, data, held, at_random & ~hidden, config, log)
+    calibration, views = _calibrate(model, _subset(data, ~fitted), at_random[held] & ~hidden[held], config, log)
     network = CompactNetwork(model.tensors(), tree, calibration)
     held_out = HeldOut(
         predictions={p.record_id: p for p in _predict(network, tree, [ids[i] for i in held], views)},
@@ -129,12 +129,7 @@ def train(
         log(f"fitting again on all {len(ids):,}")
         tree = full
         model = fit(_labelled(texts, labels, tree), tree, config, log)
-        levels = SiblingGroups(tree).levels
-        calibration = replace(
-            calibration,
-            temperature=_stretch(calibration.temperature, levels, 1.0),
-            stop=_stretch(calibration.stop, levels, 0.0),
-        )
+        calibration = calibration.stretch(SiblingGroups(tree).levels)
     return (
         Checkpoint(
             model={
@@ -189,8 +184,9 @@ def fit(data: Labelled, tree: Taxonomy, config: Config, log: Log) -> Model:
         total = 0.0
         for a in range(0, len(order), batch):
             chosen = order[a : a + batch]
-            inputs = model.encoder.collate([references.draw(int(i), random) for i in chosen])
-            targets = PathTargets.of(groups, data.nodes[chosen], data.new[chosen], hide=config.hide, random=random)
+            views, nodes, new = _views(references, data, chosen, random)
+            inputs = model.encoder.collate(views)
+            targets = PathTargets.of(groups, nodes, new, hide=config.hide, random=random)
             with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
                 scores = model(inputs)
             loss = path_loss(scores, targets)
@@ -205,47 +201,54 @@ def fit(data: Labelled, tree: Taxonomy, config: Config, log: Log) -> Model:
     return model.eval()
 
 
+def _views(
+    references: References, data: Labelled, chosen: NDArray[np.integer], random: np.random.Generator
+) -> tuple[list[str], NDArray[np.int64], NDArray[np.bool_]]:
+    """What a step sees of the references chosen, decoys among them, and the right answers."""
+    decoys = random.random(len(chosen)) < references.views.decoys
+    draw = (references.decoy if is_decoy else references.draw for is_decoy in decoys)
+    views = [f(int(i), random) for f, i in zip(draw, chosen, strict=True)]
+    return views, np.where(decoys, 0, data.nodes[chosen]), decoys | data.new[chosen]
+
+
 # ---------------------------------------------------------------------- held-out records
 
 
 def _calibrate(
     model: Model,
     data: Labelled,
-    held: NDArray[np.int64],
     natural: NDArray[np.bool_],
     config: Config,
     log: Log,
-) -> tuple[Calibration, list[list[str]]]:
-    """Calibration from views of held-out records, and those views, in blocks."""
+) -> tuple[Calibration, list[str]]:
+    """Calibration from views of held-out records, decoys among them; and views without decoys, to measure on."""
     random = np.random.default_rng(config.seed + 2)
-    references = References([data.sequences[i] for i in held], config.model.views)
-    views = [references.draw(i, random) for i in range(len(held))]
+    references = References(data.sequences, config.model.views)
     network = CompactNetwork(model.tensors(), model.head.groups.taxonomy)
-    parts, familiar = [], []
-    for a in range(0, len(held), 256):
-        block = held[a : a + 256]
-        reading = network.reader.read(views[a : a + 256], "forward")
+    everything = np.arange(len(data.nodes))
+    parts = []
+    for a in range(0, len(everything), BLOCK):
+        block = everything[a : a + BLOCK]
+        views, nodes, new = _views(references, data, block, random)
+        reading = network.reader.read(views, "forward")
         scores = network.scores(reading.counts_BV)
-        parts.append(Steps.of(network.groups, scores, data.nodes[block], data.new[block], natural[block]))
-        familiar.append(reading.familiarity_B)
+        parts.append(Steps.of(network.groups, scores, reading.kmers_B, nodes, new, natural[block] | (nodes == 0)))
     levels = network.groups.levels
     calibration = calibrate.fit(Steps.join(parts), levels) if parts else Calibration.none(levels)
-    log(f"temperatures {calibration.temperature}, stop offsets {calibration.stop}")
-    lowest = float(np.quantile(np.concatenate(familiar), 0.001)) if parts else -1000.0
-    shortest = config.model.views.shortest // 2
-    return replace(calibration, familiarity=round(lowest, 3), kmers=shortest), [
-        views[a : a + 256] for a in range(0, len(views), 256)
-    ]
+    log(f"calibration: {calibration}")
+    views = [references.draw(int(i), random) for i in everything]
+    return replace(calibration, kmers=config.model.views.shortest // 2), views
 
 
 def _predict(
-    network: CompactNetwork, tree: Taxonomy, ids: Sequence[str], blocks: list[list[str]]
+    network: CompactNetwork, tree: Taxonomy, ids: Sequence[str], views: Sequence[str]
 ) -> list[Prediction]:
-    lineages, predictions = LineageCache(tree), []
-    for a, views in zip(range(0, len(ids), 256), blocks, strict=True):
-        reading = network.reader.read(views, "forward")
+    lineages = LineageCache(tree)
+    predictions: list[Prediction] = []
+    for a in range(0, len(ids), BLOCK):
+        reading = network.reader.read(views[a : a + BLOCK], "forward")
         posterior = Posterior(tree, network.place(reading.counts_BV))
-        predictions += descend(posterior, ids[a : a + 256], reading.strand, lineages)
+        predictions += descend(posterior, ids[a : a + BLOCK], reading.strand, lineages)
     return predictions
 
 
@@ -270,10 +273,6 @@ def _labelled(texts: Sequence[str], labels: Sequence[Lineage], tree: Taxonomy) -
 
 def _subset(data: Labelled, chosen: NDArray[np.bool_]) -> Labelled:
     return Labelled([data.sequences[i] for i in np.flatnonzero(chosen)], data.nodes[chosen], data.new[chosen])
-
-
-def _stretch(values: tuple[float, ...], length: int, default: float) -> tuple[float, ...]:
-    return (*values, *(default,) * length)[:length]
 
 
 def _digest(ids: Sequence[str], texts: Sequence[str], labels: Sequence[Lineage]) -> str:

@@ -28,6 +28,8 @@ class Views:
     """Shortest window, in bases."""
     longest: int = 600
     """Longest window, in bases."""
+    decoys: float = 0.05
+    """Share of steps that see no gene but a decoy, for which stopping at the root is right."""
     error_rate: float = 0.004
     """Share of bases changed at random, as sequencing does."""
 
@@ -72,6 +74,22 @@ class References:
         else:
             a, z = 0, len(sequence)
         return mutate(sequence[a:z], views.error_rate, random)
+
+    def decoy(self, i: int, random: np.random.Generator) -> str:
+        """Something of reference i's length and composition that is no such gene.
+
+        Read backwards (not complemented), cut into pieces of 2 to 12 bases and shuffled, or random bases.
+        """
+        view = self.draw(i, random)
+        kind = random.integers(3)
+        if kind == 0:
+            return view[::-1]
+        if kind == 1:
+            n = int(random.integers(2, 13))
+            pieces = [view[a : a + n] for a in range(0, len(view), n)]
+            return "".join(pieces[j] for j in random.permutation(len(pieces)))
+        gc = random.uniform(0.2, 0.8)
+        return "".join(random.choice(list("ACGT"), len(view), p=[(1 - gc) / 2, gc / 2, gc / 2, (1 - gc) / 2]))
 
     def _window(self, length: int, random: np.random.Generator) -> tuple[int, int]:
         views = self.views

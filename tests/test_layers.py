@@ -1,0 +1,103 @@
+"""The arrows of the design, walked: imports point down the layers, never in a circle, and torch stays above."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCE = Path(__file__).parent.parent / "src" / "linnet"
+
+LAYERS = (
+    {"", "errors", "strings", "taxonomy", "records", "lineages", "ncbi", "prediction", "regions", "split", "formats",
+     "options", "outputs"},
+    {"kmers", "sibling_groups", "decode", "calibrate", "outcomes", "metrics", "significance", "compact", "baselines",
+     "checkpoint", "predictor"},
+    {"encoders", "heads", "losses", "model", "families"},
+    {"train", "classify", "evaluate", "report"},
+    {"commands", "__main__"},
+)  # fmt: skip
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(p for p in parts if p != "__init__")
+
+
+def imports(path: Path) -> set[str]:
+    """Names of linnet's own modules that a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            known = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if exists(name) else node.module for name in known}
+    return {name.removeprefix("linnet").lstrip(".") for name in found if name.split(".")[0] == "linnet"}
+
+
+def exists(name: str) -> bool:
+    path = SOURCE.joinpath(*name.split(".")[1:])
+    return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
+
+
+FILES = {module_name(path): path for path in sorted(SOURCE.rglob("*.py"))}
+
+
+def layer(module: str) -> int:
+    return next(i for i, names in enumerate(LAYERS) if module.split(".")[0] in names)
+
+
+def test_every_module_has_its_layer() -> None:
+    assert {name.split(".")[0] for name in FILES} == set().union(*LAYERS)
+
+
+def test_arrows_point_down() -> None:
+    upward = [(m, i) for m, path in FILES.items() for i in imports(path) if layer(i) > layer(m)]
+    assert upward == []
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    graph = {m: imports(path) - {m} for m, path in FILES.items()}
+    done: set[str] = set()
+
+    def visit(module: str, above: tuple[str, ...]) -> None:
+        assert module not in above, f"circle: {' -> '.join([*above, module])}"
+        if module not in done:
+            for target in graph[module]:
+                if target in graph:
+                    visit(target, (*above, module))
+            done.add(module)
+
+    for module in graph:
+        visit(module, ())
+
+
+def test_no_torch_below_the_models() -> None:
+    for module, path in FILES.items():
+        names = {
+            name.split(".")[0]
+            for node in ast.walk(ast.parse(path.read_text()))
+            for name in (
+                [a.name for a in node.names] if isinstance(node, ast.Import)
+                else [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            )
+        }  # fmt: skip
+        if layer(module) < 2:
+            assert "torch" not in names, module
+
+
+def test_classifying_needs_no_torch_and_help_no_numpy() -> None:
+    code = "import sys, linnet.classify, linnet.predictor, linnet.evaluate; print('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
+
+
+def test_only_commands_print() -> None:
+    printing = [
+        m for m, path in FILES.items()
+        if layer(m) < 4
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]  # fmt: skip
+    assert printing == []

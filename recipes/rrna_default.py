@@ -117,7 +117,9 @@ def table(path: Path, delimiter: str) -> Iterator[dict[str, str]]:
 
 def references(data: Path, notes: Counter[str]) -> Iterator[tuple[str, str, Names]]:
     """Id, sequence and lineage of every reference used."""
-    metadata = [row for kind in ("bacteria", "archaea") for row in table(data / f"picrust2/{kind}_metadata.csv.gz", ",")]
+    metadata = [
+        row for kind in ("bacteria", "archaea") for row in table(data / f"picrust2/{kind}_metadata.csv.gz", ",")
+    ]
     translator = Translator(metadata)
     yield from genomes(data, translator, notes)
     yield from silva(data, translator, notes)
@@ -190,12 +192,23 @@ def main() -> None:
                 lineages.write(f"{id}\t{';'.join(parts)}\n")
                 notes[f"references named to {RANKS[len(names) - 1]}"] += 1
         print(json.dumps(notes, indent=1), file=sys.stderr)
-        command = ["train", "rrna", "--sequences", work / "references.fasta", "--taxonomy", work / "references.tsv"]
+        command = [
+            "train",
+            "rrna",
+            "--sequences",
+            work / "references.fasta",
+            "--taxonomy",
+            work / "references.tsv",
+        ]
         subprocess.run([sys.executable, "-m", "linnet", *command, "--out", args.out, *training], check=True)
     model = checkpoint.load(args.out)
     model.origin["recipe"] = {"script": "recipes/rrna_default.py", "training": training, "notes": dict(notes)}
     model.origin["sources"] = [
-        {"file": name, "source": source, "sha256": hashlib.sha256((args.data / name).read_bytes()).hexdigest()}
+        {
+            "file": name,
+            "source": source,
+            "sha256": hashlib.sha256((args.data / name).read_bytes()).hexdigest(),
+        }
         for name, source in SOURCES.items()
     ]
     model.origin["licence"] = "CC BY-SA 4.0 (names of GTDB); see NOTICE"

@@ -69,7 +69,9 @@ def test_answers_do_not_depend_on_the_neighbours(predictor, records) -> None:  #
 def test_shards_are_the_whole(predictor, records) -> None:  # type: ignore[no-untyped-def]
     parts = [list(classify(shard(records, i, 3), predictor, confidence=0.7)) for i in (1, 2, 3)]
     whole = list(predictor.classify(records))
-    assert alike(sorted(sum(parts, []), key=lambda p: p.record_id), sorted(whole, key=lambda p: p.record_id))
+    assert alike(
+        sorted((p for part in parts for p in part), key=lambda p: p.record_id), sorted(whole, key=lambda p: p.record_id)
+    )
 
 
 def test_a_record_without_a_name_has_a_reason(predictor) -> None:  # type: ignore[no-untyped-def]

@@ -41,6 +41,4 @@ def test_a_strand_can_be_imposed() -> None:
     genes = list(evolved_genes()[0].values())[:4]
     reader = KmerReader(log_odds(count_all(genes, 5)))
     assert reader.read(genes, "reverse").strand == ["-"] * 4
-    assert np.array_equal(
-        reader.read([reverse_complement(g) for g in genes], "reverse").counts_BV, count(genes, 5)
-    )
+    assert np.array_equal(reader.read([reverse_complement(g) for g in genes], "reverse").counts_BV, count(genes, 5))

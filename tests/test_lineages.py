@@ -115,7 +115,12 @@ def test_what_was_met_is_counted(tmp_path: Path) -> None:
     path.write_text("007\tk__Bacteria;p__;c__Bacilli\n008\tUnassigned\n008\tUnassigned\n")
     table = read_lineages(path)
     assert list(table.lineages) == ["007", "008"]
-    assert table.notes == {"blank ranks": 3, "lineages with a gap": 1, "without a lineage": 2, "repeated ids": 1}
+    assert table.notes == {
+        "blank ranks": 3,
+        "lineages with a gap": 1,
+        "without a lineage": 2,
+        "repeated ids": 1,
+    }
 
 
 def test_two_lineages_for_one_record_name_both_lines(tmp_path: Path) -> None:

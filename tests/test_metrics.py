@@ -177,8 +177,7 @@ def test_outcomes_equal_a_plain_loop(rows, reference, minimum):
             good = level in kept and all(kept.get(k) == name for k, name in compared.items())
             assert after.right[row] == good
             assert after.known[row] == any(
-                all(dict(enumerate(names)).get(k) == name for k, name in compared.items())
-                for names in reference
+                all(dict(enumerate(names)).get(k) == name for k, name in compared.items()) for names in reference
             )
             same_label = after.true_label[row] == after.predicted_label[row]
             assert same_label == good
@@ -396,8 +395,7 @@ def test_every_figure_equals_that_of_the_benchmarks_evaluator(evaluator, sampled
     truth = {query: lineage(*taxonomy[query]) for query in queries}
     known = [lineage(*taxonomy[name]) for name in train]
     predictions = {
-        query: Prediction(query, lineage(*path), tuple(confidence or ()))
-        for query, (path, confidence) in table.items()
+        query: Prediction(query, lineage(*path), tuple(confidence or ())) for query, (path, confidence) in table.items()
     }
     asked = queries
     if sampled:

@@ -122,7 +122,7 @@ def test_training_learns_and_calibrates(genes, tiny_config) -> None:  # type: ig
     from linnet import train
 
     checkpoint, held_out = train.train(*genes, tiny_config)
-    named = [p for i, p in held_out.predictions.items() if i not in held_out.novel]
+    named = [held_out.predictions[i] for i in held_out.natural]
     right = [p.lineage[5] == held_out.truth[p.record_id][5] for p in named]
     assert np.mean(right) > 0.8
     assert checkpoint.tensors["encoder.embedding"].dtype == np.float16

@@ -17,7 +17,11 @@ from linnet.errors import UserError
 from linnet.records import SequenceRecord, read, reverse_complement
 
 FASTA = b">a first one\nACGT\nacgu\n>b\n\n>c\nNNRY\n"
-EXPECTED = [SequenceRecord("a", "ACGTACGT", "first one"), SequenceRecord("b", ""), SequenceRecord("c", "NNRY")]
+EXPECTED = [
+    SequenceRecord("a", "ACGTACGT", "first one"),
+    SequenceRecord("b", ""),
+    SequenceRecord("c", "NNRY"),
+]
 FASTQ = b"@a first one\nACGT\n+\nIIII\n@b\nGG\n+\n!I\n"
 
 
@@ -37,7 +41,10 @@ def test_standard_input_is_read(monkeypatch: pytest.MonkeyPatch, compress) -> No
 def test_fastq_keeps_qualities(tmp_path: Path) -> None:
     path = tmp_path / "r.fastq"
     path.write_bytes(FASTQ)
-    assert list(read(path)) == [SequenceRecord("a", "ACGT", "first one", "IIII"), SequenceRecord("b", "GG", "", "!I")]
+    assert list(read(path)) == [
+        SequenceRecord("a", "ACGT", "first one", "IIII"),
+        SequenceRecord("b", "GG", "", "!I"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,9 @@ def test_the_stretch_between_the_primers_is_found(name: str) -> None:
     random = np.random.default_rng(3)
     inserts = ["".join(random.choice(list("ACGT"), 300)) for _ in range(600)]
     genes = [gene(REGIONS[name], insert, random) for insert in inserts]
-    found = [g[a:z] for g, span in zip(genes, amplicons(genes, REGIONS[name]), strict=True) for a, z in [span or (0, 0)]]
+    found = [
+        g[a:z] for g, span in zip(genes, amplicons(genes, REGIONS[name]), strict=True) for a, z in [span or (0, 0)]
+    ]
     assert found == inserts
 
 

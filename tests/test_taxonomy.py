@@ -85,7 +85,12 @@ def test_one_taxid_in_two_places_is_an_error_that_names_both() -> None:
 
 
 def test_ranks_old_and_new_answer_to_the_same_seven() -> None:
-    old = (Taxon("superkingdom", "Bacteria"), Taxon("phylum", "P"), Taxon("no rank", "x"), Taxon("genus", "G"))
+    old = (
+        Taxon("superkingdom", "Bacteria"),
+        Taxon("phylum", "P"),
+        Taxon("no rank", "x"),
+        Taxon("genus", "G"),
+    )
     new = (Taxon("cellular root", "cellular organisms"), Taxon("domain", "Bacteria"), Taxon("kingdom", "K"),
            Taxon("phylum", "P"), Taxon("genus", "G"))  # fmt: skip
     virus = (Taxon("acellular root", "Viruses"), Taxon("realm", "Riboviria"), Taxon("phylum", "P"))

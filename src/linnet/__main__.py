@@ -17,8 +17,9 @@ from linnet.errors import UserError
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line; 0 done, 1 the data is wrong, 2 asked wrongly, 130 interrupted."""
     argv = sys.argv[1:] if argv is None else argv
+    chosen = next((a for a in argv if not a.startswith("-")), "")
     try:
-        args = _parser(next((a for a in argv if not a.startswith("-")), "")).parse_args(argv)
+        args = _parser(chosen).parse_args(argv)
         args.run(args)
         sys.stdout.flush()
         return 0

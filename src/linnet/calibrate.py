@@ -38,8 +38,8 @@ class Calibration:
 
     def stretch(self, levels: int) -> Calibration:
         """The same for a tree of another depth: levels that were not calibrated change nothing."""
-        numbers = ((*values, *(0.0,) * levels)[:levels] for values in self._by_level)
-        return Calibration(*numbers, self.kmers)
+        t, u, s, v = ((*values, *(0.0,) * levels)[:levels] for values in self._by_level)
+        return Calibration(t, u, s, v, self.kmers)
 
     def apply(
         self, score_MB: NDArray[np.float32], kmers_B: NDArray[np.integer], groups: SiblingGroups
@@ -59,7 +59,7 @@ class Calibration:
 
 def length_feature(kmers_B: NDArray[np.integer]) -> NDArray[np.float32]:
     """float32 (B,): ln(n / 400) of the numbers of k-mers read."""
-    return np.log(np.maximum(kmers_B, 1) / 400).astype(np.float32)
+    return np.asarray(np.log(np.maximum(kmers_B, 1) / 400), np.float32)
 
 
 @dataclass
@@ -147,7 +147,8 @@ def fit(steps: Steps, levels: int) -> Calibration:
         here = steps.at(level)
         theta = _fit_level(here, _weights(here)) if len(here.target) >= 20 else np.zeros(4)
         found.append([round(float(value), 4) for value in theta])
-    return Calibration(*(tuple(values) for values in zip(*found, strict=True)))
+    t, u, s, v = (tuple(values) for values in zip(*found, strict=True))
+    return Calibration(t, u, s, v)
 
 
 def _weights(steps: Steps) -> NDArray[np.float64]:

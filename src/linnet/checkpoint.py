@@ -99,7 +99,8 @@ def load(folder: str | Path) -> Checkpoint:
         with np.load(folder / "taxonomy.npz", allow_pickle=False) as arrays:
             taxonomy = Taxonomy.from_arrays(dict(arrays))
         numbers = _read_json(folder / "calibration.json")
-        calibration = Calibration(**{k: tuple(v) if isinstance(v, list) else v for k, v in numbers.items()})
+        levels: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in numbers.items()}
+        calibration = Calibration(**levels)
         return Checkpoint(model, tensors, taxonomy, calibration, _read_json(folder / "origin.json"))
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"cannot be read ({error})", where=str(folder), remedy="Copy the model again.") from error

@@ -46,9 +46,7 @@ class CompactNetwork:
         return self.groups.place(self.groups.log_softmax(score_MB))
 
 
-def _layer_norm(
-    x: NDArray[np.float32], weight: NDArray[np.float32], bias: NDArray[np.float32]
-) -> NDArray[np.float32]:
+def _layer_norm(x: NDArray[np.float32], weight: NDArray[np.float32], bias: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = x - x.mean(axis=1, keepdims=True)
     variance = np.mean(centred**2, axis=1, keepdims=True)
     return np.asarray(centred / np.sqrt(variance + 1e-5) * weight + bias, np.float32)
@@ -57,4 +55,4 @@ def _layer_norm(
 def _gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """GELU in its tanh form (Hendrycks & Gimpel 2016), which needs no error function."""
     inner = np.float32(0.7978845608) * (x + np.float32(0.044715) * x * x * x)
-    return np.float32(0.5) * x * (np.float32(1) + np.tanh(inner))
+    return np.asarray(np.float32(0.5) * x * (np.float32(1) + np.tanh(inner)), np.float32)

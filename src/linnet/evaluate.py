@@ -167,10 +167,7 @@ def compare(
         UserError: as `evaluate`.
     """
     outcomes_a, outcomes_b = (_judge(tool, truth, known, queries) for tool in (a, b))
-    ranks = {
-        rank: _compare_rank(outcomes_a[rank], outcomes_b[rank], minima, resamples, seed)
-        for rank in outcomes_a
-    }
+    ranks = {rank: _compare_rank(outcomes_a[rank], outcomes_b[rank], minima, resamples, seed) for rank in outcomes_a}
     return Comparison(minima, resamples, seed, ranks)
 
 
@@ -267,9 +264,7 @@ def _novel(outcomes: Mapping[str, Outcomes]) -> list[str]:
 
 def _evaluate_rank(outcomes: Outcomes, minimum: float, resamples: int, seed: int) -> RankEvaluation:
     after = outcomes.cut(minimum)
-    resampled = bootstrap(
-        lambda weights_RN: _figures(outcomes, after, weights_RN), len(outcomes), resamples, seed
-    )
+    resampled = bootstrap(lambda weights_RN: _figures(outcomes, after, weights_RN), len(outcomes), resamples, seed)
     values = _figures(outcomes, after, np.ones((1, len(outcomes))))
     intervals = {}
     for name, draws in resampled.items():
@@ -279,9 +274,7 @@ def _evaluate_rank(outcomes: Outcomes, minimum: float, resamples: int, seed: int
     return RankEvaluation(scores(after), recall_at_precision(outcomes), intervals, reliability(after))
 
 
-def _compare_rank(
-    a: Outcomes, b: Outcomes, minima: tuple[float, float], resamples: int, seed: int
-) -> RankComparison:
+def _compare_rank(a: Outcomes, b: Outcomes, minima: tuple[float, float], resamples: int, seed: int) -> RankComparison:
     cut_a, cut_b = a.cut(minima[0]), b.cut(minima[1])
 
     def both(weights_RN: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
@@ -301,9 +294,7 @@ def _compare_rank(
     return RankComparison(len(a), mcnemar(cut_a.right, cut_b.right), differences)
 
 
-def _figures(
-    uncut: Outcomes, after: Outcomes, weights_RN: NDArray[np.float64]
-) -> dict[str, NDArray[np.float64]]:
+def _figures(uncut: Outcomes, after: Outcomes, weights_RN: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     """The figures that get an interval, each float (R,)."""
     figures = weighted_scores(after, weights_RN)
     for name in _NO_INTERVAL:

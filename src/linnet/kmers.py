@@ -45,7 +45,7 @@ def kmer_positions(
     bad = np.zeros(len(codes) + 1, np.int32)
     np.cumsum(codes == 4, out=bad[1:])
     row = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
-    good = (bad[k:] == bad[: n]) & (row[:n] == row[k - 1 :])
+    good = (bad[k:] == bad[:n]) & (row[:n] == row[k - 1 :])
     return kmer[good], row[:n][good]
 
 

@@ -64,8 +64,7 @@ def parse_lineage(text: str, *, ranks: Sequence[str] = RANKS, notes: Counter[str
     Raises:
         UserError: more bare names than ranks.
     """
-    taxa, confidences = parse_scored(text, ranks=ranks, notes=notes)
-    return taxa
+    return parse_scored(text, ranks=ranks, notes=notes)[0]
 
 
 def parse_scored(
@@ -279,7 +278,9 @@ def _column_rows(
         shift = len(cells) - len(names)  # R writes no name over its row names
         if shift not in (0, 1):
             raise UserError(
-                f"{len(cells)} cells", where=f"{path}, line {number}", expected=f"{len(names)}, as in the header"
+                f"{len(cells)} cells",
+                where=f"{path}, line {number}",
+                expected=f"{len(names)}, as in the header",
             )
         taxa = []
         for column, rank in ordered:
@@ -307,7 +308,9 @@ def _pair_rows(
         cells = text.split("\t")
         if len(cells) <= max(id_column, column):
             raise UserError(
-                f"one cell: {text[:60]!r}", where=f"{path}, line {number}", expected="id and lineage, separated by a tab"
+                f"one cell: {text[:60]!r}",
+                where=f"{path}, line {number}",
+                expected="id and lineage, separated by a tab",
             )
         id, value = cells[id_column].strip(), cells[column].strip()
         yield number, id, _value_lineage(value, taxonomy, f"{path}, line {number}", table)

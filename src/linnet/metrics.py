@@ -215,9 +215,7 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else float(value)
 
 
-def _f1(
-    outcomes: Outcomes, weights_RN: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _f1(outcomes: Outcomes, weights_RN: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Macro and weighted F1, each float (R,)."""
     labels = 1 + max(int(outcomes.true_label.max()), int(outcomes.predicted_label.max()))
     rows = np.arange(len(weights_RN))[:, None] * labels

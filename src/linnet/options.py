@@ -1,4 +1,4 @@
-"""A dataclass as command-line flags, and as the same names in a TOML file."""
+"""Command-line flags: kinds that several commands share, and dataclasses as flags and as TOML."""
 
 from __future__ import annotations
 
@@ -11,9 +11,40 @@ from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
+from linnet import formats
 from linnet.errors import UsageError
 
 T = TypeVar("T")
+
+
+def probability(text: str) -> float:
+    """A flag's value from 0 to 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value <= 1:
+        raise UsageError(f"'{text}' where a probability belongs", expected="a number from 0 to 1")
+    return value
+
+
+def positive(text: str) -> int:
+    """A flag's value, 1 or more."""
+    if not text.isdecimal() or int(text) < 1:
+        raise UsageError(f"'{text}' where a count belongs", expected="a whole number, 1 or more")
+    return int(text)
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Where predictions go, and in which format."""
+    known = "; ".join(f"{name}: {text}" for name, text in formats.writable().items())
+    parser.add_argument("--out", type=Path, metavar="FILE", help="write here; .gz and .zst are compressed")
+    parser.add_argument(
+        "--format",
+        choices=[*formats.writable()],
+        metavar="FORMAT",
+        help=f"{known} (default: by the ending of --out, else tsv; on the screen a table)",
+    )
 
 
 def add_flags(parser: argparse.ArgumentParser, config: type[Any]) -> None:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from xopen import xopen
 
+from linnet import formats
 from linnet.errors import UserError
+from linnet.prediction import Prediction
 
 
 @contextmanager
@@ -42,3 +44,10 @@ def open_output(path: str | Path | None) -> Iterator[TextIO]:
         ) from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_predictions(predictions: Iterable[Prediction], path: Path | None, format: str | None) -> None:
+    """Predictions as they come, in the format asked for or the one that the file's ending asks for."""
+    writer = formats.load(format or formats.for_path(path))
+    with open_output(path) as file:
+        writer.write(predictions, file)

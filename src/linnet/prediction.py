@@ -46,7 +46,7 @@ class Posterior:
         """float64 (B, N): the probability that the organism lies in each clade, 1 for the root."""
         sums = np.zeros((self.place_BN.shape[0], self.place_BN.shape[1] + 1))
         np.cumsum(self.place_BN, axis=1, out=sums[:, 1:])
-        return np.clip(sums[:, self.taxonomy.end] - sums[:, :-1], 0.0, 1.0)
+        return np.asarray(np.clip(sums[:, self.taxonomy.end] - sums[:, :-1], 0.0, 1.0))
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,9 +64,7 @@ class Predictor:
     def predict(self, records: Sequence[SequenceRecord], strand: Strand = "auto") -> list[Prediction]:
         """Uncut predictions of one block of records."""
         reading = self._network.reader.read([r.sequence for r in records], strand)
-        reasons = [
-            self._refusal(record, int(kmers)) for record, kmers in zip(records, reading.kmers_B, strict=True)
-        ]
+        reasons = [self._refusal(record, int(kmers)) for record, kmers in zip(records, reading.kmers_B, strict=True)]
         readable = [i for i, reason in enumerate(reasons) if not reason]
         named: dict[int, Prediction] = {}
         if readable:

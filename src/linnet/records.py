@@ -112,13 +112,16 @@ def read(path: str | Path, *, alphabet: Alphabet = "dna") -> Iterator[SequenceRe
 
 def _open(path: str | Path) -> io.BufferedReader:
     source = sys.stdin.buffer if str(path) == "-" else path
-    return io.BufferedReader(xopen(source, "rb", threads=0), 1 << 18)
+    return io.BufferedReader(xopen(source, "rb", threads=0), 1 << 18)  # type: ignore[arg-type]
 
 
 def _is_broken_archive(error: Exception) -> bool:
     """Each decompressor has its own error class; what they share is where they come from."""
     return isinstance(error, EOFError | OSError) or type(error).__name__.lower() in (
-        "error", "isalerror", "zstderror", "lzmaerror",
+        "error",
+        "isalerror",
+        "zstderror",
+        "lzmaerror",
     )
 
 

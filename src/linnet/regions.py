@@ -47,9 +47,7 @@ REGIONS = {
 _BLOCK = 512  # sequences searched at once
 
 
-def amplicons(
-    sequences: Sequence[str], region: Region, *, max_error: float = 0.2
-) -> Iterator[tuple[int, int] | None]:
+def amplicons(sequences: Sequence[str], region: Region, *, max_error: float = 0.2) -> Iterator[tuple[int, int] | None]:
     """Where the amplicon lies in each sequence, primers left out, as (start, end); None where there is none.
 
     Of all pairs of sites at most `max_error` of each primer away, and a product of a real length, the pair
@@ -65,14 +63,10 @@ def amplicons(
         r_at, r_miss = _sites(bits, reverse, max_error)
         for start, end in zip(ends - [len(s) for s in block], ends, strict=True):
             f, r = _within(f_at, start, end - len(forward)), _within(r_at, start, end - len(reverse))
-            yield _best_pair(
-                f_at[f] - start + len(forward), f_miss[f], r_at[r] - start, r_miss[r], region
-            )
+            yield _best_pair(f_at[f] - start + len(forward), f_miss[f], r_at[r] - start, r_miss[r], region)
 
 
-def _sites(
-    bits: NDArray[np.uint8], primer: str, max_error: float
-) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+def _sites(bits: NDArray[np.uint8], primer: str, max_error: float) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
     """Positions where the primer fits with few enough mismatches, and how many."""
     n = max(len(bits) - len(primer) + 1, 0)
     mismatches = np.zeros(n, np.uint8)

@@ -58,7 +58,7 @@ class SiblingGroups:
         highest = np.maximum.reduceat(score_MB, self.start[:-1], axis=0)
         shifted = score_MB - np.repeat(highest, sizes, axis=0)
         total = np.add.reduceat(np.exp(shifted), self.start[:-1], axis=0)
-        return shifted - np.repeat(np.log(total), sizes, axis=0)
+        return np.asarray(shifted - np.repeat(np.log(total), sizes, axis=0))
 
     def place(self, log_MB: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probability that the organism's place is each taxon, (B, N), from conditional logs (M, B).

@@ -74,9 +74,7 @@ def percentile_interval(values: NDArray[np.float64], level: float = 0.95) -> tup
     return float(low), float(high)
 
 
-def reversed_interval(
-    value: float, values: NDArray[np.float64], level: float = 0.95
-) -> tuple[float, float] | None:
+def reversed_interval(value: float, values: NDArray[np.float64], level: float = 0.95) -> tuple[float, float] | None:
     """The percentile interval mirrored at the figure's own value, which it always holds (the basic
     bootstrap; Davison & Hinkley 1997, section 5.2).
 

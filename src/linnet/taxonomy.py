@@ -91,9 +91,7 @@ class Taxonomy:
                         expected="one place in the tree for each taxid",
                     )
                 node = found
-        return cls.from_parents(
-            np.array(parents), StringArray.of(names), ranks, np.array(taxids, np.int64)
-        )
+        return cls.from_parents(np.array(parents), StringArray.of(names), ranks, np.array(taxids, np.int64))
 
     @classmethod
     def from_parents(
@@ -367,9 +365,7 @@ def _rank_codes(
     return recode[codes], words
 
 
-def _breadth_first(
-    children: NDArray[np.integer], first: NDArray[np.integer], root: int
-) -> list[NDArray[np.integer]]:
+def _breadth_first(children: NDArray[np.integer], first: NDArray[np.integer], root: int) -> list[NDArray[np.integer]]:
     """Nodes level by level; `children[first[n]:first[n + 1]]` are the children of n."""
     level: NDArray[np.integer] = np.array([root])
     levels = []

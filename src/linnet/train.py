@@ -76,13 +76,13 @@ class HeldOut:
 
     Attributes:
         known: lineages of the records that it was fitted on.
-        novel: ids of records whose clade was hidden on purpose.
+        natural: ids of records set aside at random; the others' clades were hidden on purpose.
     """
 
     predictions: dict[str, Prediction]
     truth: dict[str, Lineage]
     known: set[Lineage]
-    novel: frozenset[str]
+    natural: list[str]
 
 
 def train(
@@ -123,7 +123,7 @@ def train(
         predictions={p.record_id: p for p in _predict(network, tree, [ids[i] for i in held], views)},
         truth={ids[i]: labels[i] for i in held},
         known={label for label, f in zip(labels, fitted, strict=True) if f},
-        novel=frozenset(ids[i] for i in np.flatnonzero(hidden)),
+        natural=[ids[i] for i in held if not hidden[i]],
     )
     if config.refit:
         log(f"fitting again on all {len(ids):,}")
@@ -144,7 +144,11 @@ def train(
             tensors=model.tensors(),
             taxonomy=tree,
             calibration=calibration,
-            origin={"references": len(ids), "taxa": len(tree), "references_sha256": _digest(ids, texts, labels)},
+            origin={
+                "references": len(ids),
+                "taxa": len(tree),
+                "references_sha256": _digest(ids, texts, labels),
+            },
         ),
         held_out,
     )
@@ -156,8 +160,11 @@ def baseline(kind: str, sequences: Mapping[str, str], lineages: Mapping[str, Lin
     texts = [sequences[i] for i in ids]
     tree = Taxonomy.from_lineages(lineages[i] for i in ids)
     nodes = np.array([tree.find(lineages[i])[0] for i in ids])
-    tensors = {"nearest": Nearest, "commonest": Commonest}[kind].fit(texts, nodes, tree)
-    return Checkpoint({"family": "rrna", "kind": kind, "linnet": linnet.__version__}, tensors, tree, Calibration.none(1))
+    fit_baseline = {"nearest": Nearest.fit, "commonest": Commonest.fit}[kind]
+    tensors = fit_baseline(texts, nodes, tree)
+    return Checkpoint(
+        {"family": "rrna", "kind": kind, "linnet": linnet.__version__}, tensors, tree, Calibration.none(1)
+    )
 
 
 def fit(data: Labelled, tree: Taxonomy, config: Config, log: Log) -> Model:
@@ -172,6 +179,7 @@ def fit(data: Labelled, tree: Taxonomy, config: Config, log: Log) -> Model:
     optimizer = torch.optim.AdamW(
         [{"params": embedding, "weight_decay": 0.0}, {"params": others, "weight_decay": config.weight_decay}],
         lr=config.learning_rate,
+        fused=True,
     )
     batch = min(config.batch, len(data.nodes))
     per_epoch = -(-len(data.nodes) // batch)
@@ -240,9 +248,7 @@ def _calibrate(
     return replace(calibration, kmers=config.model.views.shortest // 2), views
 
 
-def _predict(
-    network: CompactNetwork, tree: Taxonomy, ids: Sequence[str], views: Sequence[str]
-) -> list[Prediction]:
+def _predict(network: CompactNetwork, tree: Taxonomy, ids: Sequence[str], views: Sequence[str]) -> list[Prediction]:
     lineages = LineageCache(tree)
     predictions: list[Prediction] = []
     for a in range(0, len(ids), BLOCK):
@@ -272,7 +278,7 @@ def _labelled(texts: Sequence[str], labels: Sequence[Lineage], tree: Taxonomy) -
 
 
 def _subset(data: Labelled, chosen: NDArray[np.bool_]) -> Labelled:
-    return Labelled([data.sequences[i] for i in np.flatnonzero(chosen)], data.nodes[chosen], data.new[chosen])
+    return Labelled([data.sequences[i] for i in np.flatnonzero(chosen).tolist()], data.nodes[chosen], data.new[chosen])
 
 
 def _digest(ids: Sequence[str], texts: Sequence[str], labels: Sequence[Lineage]) -> str:

@@ -9,44 +9,38 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from linnet import formats
 from linnet.errors import UsageError
-from linnet.prediction import DEFAULT_CONFIDENCE
+from linnet.options import add_output, positive, probability
+from linnet.prediction import DEFAULT_CONFIDENCE, Prediction
 from linnet.records import SequenceRecord
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("sequences", nargs="+", metavar="SEQUENCES", help="FASTA or FASTQ files, or '-'")
-    parser.add_argument("--model", type=Path, metavar="FOLDER", help="a trained model (default: the 16S model that comes with linnet)")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="write here; .gz and .zst are compressed")
-    known = "; ".join(f"{name}: {text}" for name, text in formats.writable().items())
-    parser.add_argument("--format", choices=[*formats.writable()], metavar="FORMAT", help=f"{known} (default: told by the ending of --out, else tsv; table on the screen)".replace("%", "%%"))
-    parser.add_argument("--confidence", type=float, default=DEFAULT_CONFIDENCE, metavar="P", help="keep names that are at least this probable, 0 to 1 (default: %(default)s); 'linnet recut' moves it afterwards")
-    parser.add_argument("--strand", choices=["auto", "forward", "reverse"], default="auto", help="strand of the reads; auto decides for each (default)")
-    parser.add_argument("--threads", type=int, default=1, metavar="N", help="threads (default: 1); answers do not depend on it")
-    parser.add_argument("--shard", metavar="I/N", help="take every Nth record, beginning with the Ith: one share of a cluster job")
+    add = parser.add_argument
+    add("sequences", nargs="+", metavar="SEQUENCES", help="FASTA or FASTQ files, or '-'")
+    add("--model", type=Path, metavar="FOLDER", help="a trained model (default: the 16S model that comes with linnet)")
+    add_output(parser)
+    add("--confidence", type=probability, default=DEFAULT_CONFIDENCE, metavar="P",
+        help="keep names at least this probable, 0 to 1 (default: %(default)s); 'recut' moves it later")  # fmt: skip
+    add("--strand", choices=["auto", "forward", "reverse"], default="auto",
+        help="strand of the reads; auto decides for each (default)")  # fmt: skip
+    add("--threads", type=positive, default=1, metavar="N", help="threads (default: 1); answers do not depend on it")
+    add("--shard", metavar="I/N", help="take every Nth record, beginning with the Ith: one share of a cluster job")
 
 
 def run(args: argparse.Namespace) -> None:
     from linnet.classify import Summary, classify
-    from linnet.outputs import open_output
+    from linnet.outputs import write_predictions
     from linnet.predictor import load
 
-    if not 0 <= args.confidence <= 1:
-        raise UsageError(f"--confidence {args.confidence:g}", expected="a probability from 0 to 1")
-    if args.threads < 1:
-        raise UsageError(f"--threads {args.threads}", expected="1 or more")
     records = _records(args.sequences, args.shard)
     predictor = load(args.model)
     summary, started = Summary(), time.monotonic()
-    predictions = classify(
-        records, predictor, confidence=args.confidence, strand=args.strand, threads=args.threads
-    )
-    with open_output(args.out) as file:
-        formats.load(args.format or formats.for_path(args.out)).write(_reported(summary.watch(predictions)), file)
+    predictions = classify(records, predictor, confidence=args.confidence, strand=args.strand, threads=args.threads)
+    write_predictions(_reported(summary.watch(predictions)), args.out, args.format)
     spent = time.monotonic() - started
     for line in summary.lines():
         print(f"linnet: {line}", file=sys.stderr)
@@ -66,8 +60,8 @@ def _records(paths: list[str], shard: str | None) -> Iterator[SequenceRecord]:
     return take(records, int(number), int(of))
 
 
-def _reported(predictions: Iterator) -> Iterator:  # type: ignore[type-arg]
-    """Pass predictions on; every few seconds say on a terminal how many there were."""
+def _reported(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
+    """Pass predictions on; every few seconds say how many there were."""
     started = said = time.monotonic()
     for count, prediction in enumerate(predictions, 1):
         yield prediction

@@ -8,7 +8,13 @@ from pathlib import Path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("model", nargs="?", type=Path, metavar="FOLDER", help="a trained model (default: the one that comes with linnet)")
+    parser.add_argument(
+        "model",
+        nargs="?",
+        type=Path,
+        metavar="FOLDER",
+        help="a trained model (default: the one that comes with linnet)",
+    )
 
 
 def run(args: argparse.Namespace) -> None:

@@ -16,7 +16,8 @@ import argparse
 import json
 from pathlib import Path
 
-from linnet.errors import UsageError, UserError
+from linnet.errors import UserError
+from linnet.options import positive, probability
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -25,11 +26,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--truth", required=True, type=Path, metavar="TABLE", help="lineages of the records (any dialect of 'train')")
     add("--reference", type=Path, metavar="TABLE", help="lineages of the references the tools were given")
     add("--queries", type=Path, metavar="FILE", help="judge only these records: FASTA, or an id a line")
-    add("--confidence", type=float, default=0.0, metavar="P",
-        help="cut names below this confidence first (default: 0, every name that a table has; linnet's whole paths)")  # fmt: skip
-    add("--resamples", type=int, default=1000, metavar="N", help="bootstrap resamples for intervals (default: 1000)")
+    add("--confidence", type=probability, default=0.0, metavar="P",
+        help="cut names below this confidence first (default: 0, all names; of linnet whole paths)")  # fmt: skip
+    add("--resamples", type=positive, default=1000, metavar="N", help="bootstrap resamples (default: 1000)")
     add("--out", type=Path, metavar="FILE", help="write everything as JSON")
-    add("--plot", type=Path, metavar="FILE", help="accuracy by rank and reliability, as .svg or .png (needs linnet[report])")
+    add("--plot", type=Path, metavar="FILE",
+        help="accuracy by rank and reliability, as .svg or .png (needs linnet[report])")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> None:
@@ -43,8 +45,6 @@ def run(args: argparse.Namespace) -> None:
     names = [p.name for p in args.predictions]
     if len(set(names)) < len(names):
         names = [str(p) for p in args.predictions]
-    if not 0 <= args.confidence <= 1:
-        raise UsageError(f"--confidence {args.confidence:g}", expected="a probability from 0 to 1")
     truth = {i: row for i, row in read_lineages(args.truth).lineages.items() if row}
     known = set(read_lineages(args.reference).lineages.values()) - {()} if args.reference else None
     queries = _ids(args.queries) if args.queries else list(truth)
@@ -57,9 +57,7 @@ def run(args: argparse.Namespace) -> None:
             raise UserError("has none of the records to be judged", where=name, expected="the ids of --truth")
     with threadpool_limits(limits=1):  # more threads make such small products slower
         results = {
-            name: evaluate.evaluate(
-                table, truth, known, queries, minimum=args.confidence, resamples=args.resamples
-            )
+            name: evaluate.evaluate(table, truth, known, queries, minimum=args.confidence, resamples=args.resamples)
             for name, table in tables.items()
         }
         first, *others = names

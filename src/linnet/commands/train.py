@@ -16,23 +16,40 @@ import sys
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from linnet.errors import UserError, missing_extra
 from linnet.lineages import read_lineages
 from linnet.ncbi import read_taxdump
 from linnet.options import add_flags, build
+from linnet.prediction import DEFAULT_CONFIDENCE
 from linnet.records import read
 from linnet.taxonomy import Lineage
+
+if TYPE_CHECKING:
+    from linnet.train import HeldOut
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("family", choices=["rrna"], help="what the sequences are")
     parser.add_argument("--sequences", required=True, type=Path, metavar="FASTA", help="reference genes")
     parser.add_argument("--taxonomy", type=Path, metavar="TABLE", help="their lineages (default: in the headers)")
-    parser.add_argument("--taxdump", type=Path, metavar="DIR", help="NCBI taxdump (folder or taxdump.tar.gz), where the table has taxids")
+    parser.add_argument(
+        "--taxdump",
+        type=Path,
+        metavar="DIR",
+        help="NCBI taxdump (folder or taxdump.tar.gz), where the table has taxids",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="the model")
-    parser.add_argument("--kind", choices=["compact", "nearest", "commonest"], default="compact", help="compact: the network (default); the others are baselines: nearest reference by k-mers, commonest lineage")
-    parser.add_argument("--config", type=Path, metavar="FILE", help="TOML with the settings below, under the same names")
+    parser.add_argument(
+        "--kind",
+        choices=["compact", "nearest", "commonest"],
+        default="compact",
+        help="compact: the network (default); the others are baselines: nearest reference by k-mers, commonest lineage",
+    )
+    parser.add_argument(
+        "--config", type=Path, metavar="FILE", help="TOML with the settings below, under the same names"
+    )
     parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads (default: 2)")
     add_flags(parser, _train().Config)
 
@@ -57,7 +74,8 @@ def run(args: argparse.Namespace) -> None:
         _log(f"{len(missing):,} records have no lineage, '{missing[0]}' for one; they are left out")
     torch.set_num_threads(args.threads)
     if args.kind == "compact":
-        checkpoint, _ = train.train(sequences, lineages, config, _log)
+        checkpoint, held_out = train.train(sequences, lineages, config, _log)
+        checkpoint.origin["held_out"] = _measured(held_out)
     else:
         checkpoint = train.baseline(args.kind, sequences, lineages)
     save(checkpoint, args.out)
@@ -91,6 +109,28 @@ def _lineages(args: argparse.Namespace) -> dict[str, Lineage]:
     notes = "; ".join(f"{note}: {n:,}" for note, n in sorted(table.notes.items()))
     _log(f"{len(table.lineages):,} lineages ({table.dialect}{'; ' + notes if notes else ''})")
     return table.lineages
+
+
+def _measured(held_out: HeldOut) -> dict[str, object]:
+    """Figures of the records set aside at random, as the first fit named them; shown, and kept with the model."""
+    from threadpoolctl import threadpool_limits
+
+    from linnet.evaluate import evaluate, table
+
+    with threadpool_limits(limits=1):
+        found = evaluate(
+            held_out.predictions,
+            held_out.truth,
+            held_out.known,
+            held_out.natural,
+            minimum=DEFAULT_CONFIDENCE,
+            resamples=200,
+        )
+    _log(f"records set aside at random (views as in training), cut at {DEFAULT_CONFIDENCE}\n{table(found)}")
+    kept = ("n", "n_known", "ceiling", "accuracy", "acc_known", "precision", "coverage", "mc", "uc", "oc",
+            "ece_debiased", "recall_at_p95")  # fmt: skip
+    ranks = {rank: {k: row[k] for k in kept} for rank, row in found.to_json()["ranks"].items()}
+    return {"confidence": DEFAULT_CONFIDENCE, "records": found.queries, "ranks": ranks}
 
 
 def _log(text: str) -> None:

@@ -54,4 +54,4 @@ class KmerEncoder(nn.Module):
         length_B1 = counts_BV.sum(dim=1, keepdim=True).clamp(min=1.0)
         x = self.norm((counts_BV @ self.embedding) / length_B1.sqrt())
         x = x + self.contract(nn.functional.gelu(self.expand(self.dropout(x)), approximate="tanh"))
-        return self.dropout(self.out_norm(x)).unsqueeze(1)
+        return torch.as_tensor(self.dropout(self.out_norm(x)).unsqueeze(1))

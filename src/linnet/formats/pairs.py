@@ -34,6 +34,8 @@ def read(lines: Iterable[str], path: str) -> Iterator[Prediction]:
             given = tuple(float(x) for x in cells[2].split(",") if x) if len(cells) > 2 else ()
         except ValueError:
             raise UserError(
-                f"confidences {cells[2]!r}", where=f"{path}, line {number}", expected="numbers separated by commas"
+                f"confidences {cells[2]!r}",
+                where=f"{path}, line {number}",
+                expected="numbers separated by commas",
             ) from None
         yield foreign(cells[0], lineage, given or tuple(x / 100 for x in percent))

@@ -54,6 +54,4 @@ def _number(text: str, path: str, line: int) -> float:
     try:
         return float(text)
     except ValueError:
-        raise UserError(
-            f"confidence {text!r}", where=f"{path}, line {line}", expected="a number from 0 to 1"
-        ) from None
+        raise UserError(f"confidence {text!r}", where=f"{path}, line {line}", expected="a number from 0 to 1") from None

@@ -129,9 +129,7 @@ def _draw_legend(figure: Any, evaluations: Mapping[str, Evaluation]) -> None:
     ]
     if any(r.scores.acc_known is not None for e in evaluations.values() for r in e.ranks.values()):
         label = "only taxa in the reference"
-        handles.append(
-            Line2D([], [], color="0.5", linestyle=":", marker="o", markerfacecolor="white", label=label)
-        )
+        handles.append(Line2D([], [], color="0.5", linestyle=":", marker="o", markerfacecolor="white", label=label))
     handles.append(Line2D([], [], color="0.6", linestyle="--", label="confidence = share that is right"))
     figure.legend(handles=handles, loc="outside lower center", ncols=4, frameon=False)
 

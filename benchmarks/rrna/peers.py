@@ -1,0 +1,302 @@
+"""The tools that are measured: linnet's models and what users would reach for today.
+
+A tool is two command lines, one that makes a model or an index of the references and one that names queries
+with it, and a function that reads what it wrote. Taxa are passed to tools as `t17`, one name for each lineage,
+and turned back, so that no tool is hurt by homonyms or odd letters in names.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+from prepare import parse_fasta, write_lines
+
+import linnet
+
+HERE = Path(__file__).parent
+RANK_LETTERS = "dpcofgs"
+KRAKEN_RANKS = ("superkingdom", "phylum", "class", "order", "family", "genus", "species")
+
+Answer = tuple[str, str, list[float]]
+"""Id, lineage `k__Bacteria;p__...`, and a confidence for each of its names, or none."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A folder for a tool's model, and what the model is made of.
+
+    Attributes:
+        quick: train for less time than one would.
+    """
+
+    folder: Path
+    references: Path
+    taxonomy: Path
+    seed: int
+    quick: bool
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One row of the tables.
+
+    Attributes:
+        settings: what it was asked to do, for the reader of the results.
+        train: writes what the command needs, and returns the command; None: there is nothing to run.
+        classify: the command that names queries (FASTA) with a model and writes a file.
+        answers: reads that file; None: it is linnet's own format.
+        version: of the program.
+        program: what must be installed, and the Debian package that has it.
+        cut: the customary least confidence; None: the tool has no such thing.
+        probability: whether what it gives as confidence is meant as one.
+        own_region: trained on the references cut to the queries' region, else on whole genes.
+        seeded: its training depends on a seed.
+        model_of: the tool whose models it uses, where that is another.
+    """
+
+    settings: str
+    train: Callable[[Model], list[str] | None]
+    classify: Callable[[Model, Path, Path], list[str]]
+    answers: Callable[[Model, Path], Iterator[Answer]] | None
+    version: Callable[[], str]
+    program: tuple[str, str] | None = None
+    cut: float | None = None
+    probability: bool = True
+    own_region: bool = True
+    seeded: bool = False
+    model_of: str | None = None
+
+    def missing(self) -> str | None:
+        """Why it cannot be run here, or nothing."""
+        if self.program is None or shutil.which(self.program[0]):
+            return None
+        program, package = self.program
+        return f"the program {program} is not installed (Debian package: {package})"
+
+
+# ---------------------------------------------------------------------- linnet
+
+
+def _linnet_train(kind: str) -> Callable[[Model], list[str]]:
+    def command(model: Model) -> list[str]:
+        files = ["--sequences", str(model.references), "--taxonomy", str(model.taxonomy)]
+        how = ["--kind", kind, "--threads", "2", "--seed", str(model.seed)]
+        less = ["--epochs", "6", "--no-refit"] if model.quick else []
+        return [*_linnet("train", "rrna"), *files, "--out", str(model.folder / "model"), *how, *less]
+
+    return command
+
+
+def _linnet_classify(model: Model, queries: Path, out: Path) -> list[str]:
+    how = ["--format", "jsonl", "--confidence", "0", "--threads", "1"]
+    return [*_linnet("classify"), str(queries), "--model", str(model.folder / "model"), "--out", str(out), *how]
+
+
+def _linnet(*words: str) -> list[str]:
+    return [sys.executable, "-m", "linnet", *words]
+
+
+# ---------------------------------------------------------------------- vsearch
+
+
+def _top_hit_index(model: Model) -> list[str]:
+    return ["vsearch", "--makeudb_usearch", str(model.references), "--output", str(model.folder / "index.udb")]
+
+
+def _top_hit(model: Model, queries: Path, out: Path) -> list[str]:
+    index = str(model.folder / "index.udb")
+    hits = ["--id", "0.7", "--maxaccepts", "1", "--maxrejects", "32", "--strand", "plus", "--threads", "1"]
+    table = ["--userout", str(out), "--userfields", "query+target+id"]
+    return ["vsearch", "--usearch_global", str(queries), "--db", index, *hits, *table]
+
+
+def _top_hit_answers(model: Model, out: Path) -> Iterator[Answer]:
+    """The lineage of the hit; its identity stands in for the confidence of every name."""
+    lineages = _lineages(model.taxonomy)
+    best: dict[str, tuple[float, str]] = {}
+    for line in out.read_text().splitlines():
+        query, target, identity = line.split("\t")
+        best[query] = max(best.get(query, (-1.0, "")), (float(identity) / 100, target), key=lambda hit: hit[0])
+    for query, (identity, target) in best.items():
+        lineage = lineages[target]
+        yield query, lineage, [identity] * len(lineage.split(";"))
+
+
+def _sintax_references(model: Model) -> None:
+    taxa = _number_taxa(model)
+    lineages = _lineages(model.taxonomy)
+
+    def line(i: str, sequence: str) -> str:
+        nodes = zip(RANK_LETTERS, _path(lineages[i]), strict=False)
+        return f">{i};tax={','.join(f'{letter}:t{taxa[node]}' for letter, node in nodes)};\n{sequence}"
+
+    with model.references.open() as file:
+        write_lines(model.folder / "references.fasta", (line(i, s) for i, s in parse_fasta(file)))
+
+
+def _sintax(model: Model, queries: Path, out: Path) -> list[str]:
+    how = ["--sintax_cutoff", "0.8", "--strand", "plus", "--threads", "1", "--randseed", "1"]
+    references = str(model.folder / "references.fasta")
+    return ["vsearch", "--sintax", str(queries), "--db", references, "--tabbedout", str(out), *how]
+
+
+def _sintax_answers(model: Model, out: Path) -> Iterator[Answer]:
+    """The uncut lineages. Each rank has a winner of its own: names end where one is off the path above it."""
+    lineages = {f"t{number}": lineage for lineage, number in _read_taxa(model).items()}
+    for line in out.read_text().splitlines():
+        cells = line.split("\t")
+        path, confidence = "", []
+        for taxon, support in re.findall(r"[a-z]:(t\d+)?\(([\d.]+)\)", cells[1] if len(cells) > 1 else ""):
+            if taxon not in lineages or lineages[taxon].rpartition(";")[0] != path:
+                break
+            path = lineages[taxon]
+            confidence.append(float(support))
+        yield cells[0], path, confidence
+
+
+# ---------------------------------------------------------------------- kraken2
+
+
+def _kraken_build(model: Model) -> list[str]:
+    """Write a taxonomy and labelled references. The taxid of a taxon is its number plus 1; 1 is the root."""
+    taxa = _number_taxa(model)
+    lineages = _lineages(model.taxonomy)
+    dump = model.folder / "database" / "taxonomy"
+    dump.mkdir(parents=True)
+    nodes, names = ["1\t|\t1\t|\tno rank\t|\t-\t|"], ["1\t|\troot\t|\t-\t|\tscientific name\t|"]
+    for lineage, number in taxa.items():
+        above, _, _ = lineage.rpartition(";")
+        rank = KRAKEN_RANKS[lineage.count(";")]
+        nodes.append(f"{number + 1}\t|\t{taxa[above] + 1 if above else 1}\t|\t{rank}\t|\t-\t|")
+        names.append(f"{number + 1}\t|\tt{number}\t|\t-\t|\tscientific name\t|")
+    write_lines(dump / "nodes.dmp", nodes)
+    write_lines(dump / "names.dmp", names)
+    labelled = model.folder / "references.fasta"
+    with model.references.open() as file:
+        records = parse_fasta(file)
+        write_lines(labelled, (f">{i}|kraken:taxid|{taxa[lineages[i]] + 1}\n{s}" for i, s in records))
+    build = f"kraken2-build --db {shlex.quote(str(model.folder / 'database'))} --no-masking"
+    added = f"{build} --add-to-library {shlex.quote(str(labelled))}"
+    return ["bash", "-c", f"{added} && {build} --build --fast-build --threads 1"]
+
+
+def _kraken(model: Model, queries: Path, out: Path) -> list[str]:
+    database = str(model.folder / "database")
+    return ["kraken2", "--db", database, "--threads", "1", "--confidence", "0", "--output", str(out), str(queries)]
+
+
+def _kraken_answers(model: Model, out: Path) -> Iterator[Answer]:
+    lineages = {number + 1: lineage for lineage, number in _read_taxa(model).items()}
+    for line in out.read_text().splitlines():
+        _, query, taxid, *_ = line.split("\t")
+        yield query, lineages.get(int(taxid), ""), []
+
+
+# ---------------------------------------------------------------------- naive Bayes
+
+
+def _naive_bayes_fit(model: Model) -> list[str]:
+    files = [model.references, model.taxonomy, model.folder / "model.npz"]
+    return [sys.executable, str(HERE / "naive_bayes.py"), "fit", *map(str, files)]
+
+
+def _naive_bayes(model: Model, queries: Path, out: Path) -> list[str]:
+    files = [queries, model.folder / "model.npz", out]
+    return [sys.executable, str(HERE / "naive_bayes.py"), "classify", *map(str, files)]
+
+
+def _naive_bayes_answers(model: Model, out: Path) -> Iterator[Answer]:
+    """The names before the first blank, with their confidences."""
+    for line in out.read_text().splitlines():
+        query, lineage, confidence = line.split("\t")
+        names = [name for name in lineage.split(";") if len(name) > 3]
+        yield query, ";".join(names), [float(p) for p in confidence.split(",")][: len(names)]
+
+
+# ---------------------------------------------------------------------- lineages and their numbers
+
+
+def _lineages(taxonomy: Path) -> dict[str, str]:
+    with taxonomy.open() as file:
+        return dict(line.rstrip("\n").split("\t") for line in file)
+
+
+def _path(lineage: str) -> list[str]:
+    """The lineage of each taxon on the way down: `k__B`, `k__B;p__P` ..."""
+    names = lineage.split(";")
+    return [";".join(names[:depth]) for depth in range(1, len(names) + 1)]
+
+
+def _number_taxa(model: Model) -> dict[str, int]:
+    """A number for each lineage that the references hold, parents first; kept beside the model."""
+    lineages = _lineages(model.taxonomy)
+    with model.references.open() as file:
+        held = {lineages[line[1:].split()[0]] for line in file if line.startswith(">")}
+    taxa = sorted({taxon for lineage in held for taxon in _path(lineage)}, key=lambda t: (t.count(";"), t))
+    write_lines(model.folder / "taxa.txt", taxa)
+    return {taxon: number for number, taxon in enumerate(taxa, 1)}
+
+
+def _read_taxa(model: Model) -> dict[str, int]:
+    return {taxon: n for n, taxon in enumerate((model.folder / "taxa.txt").read_text().splitlines(), 1)}
+
+
+def _first_line(*command: str) -> Callable[[], str]:
+    def ask() -> str:
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        return done.stdout.splitlines()[0].split(",")[0]
+
+    return ask
+
+
+def _linnet_version() -> str:
+    return f"linnet {linnet.__version__}"
+
+
+_VSEARCH = ("vsearch", "vsearch")
+
+TOOLS = {
+    "linnet": Tool(
+        "compact model, default settings, trained on the references cut to the queries' region",
+        _linnet_train("compact"), _linnet_classify, None, _linnet_version, cut=0.7, seeded=True,
+    ),
+    "linnet-any": Tool(
+        "compact model, default settings, trained once on whole genes and used for every region",
+        _linnet_train("compact"), _linnet_classify, None, _linnet_version, cut=0.7, seeded=True,
+        own_region=False, model_of="linnet",
+    ),
+    "linnet-nearest": Tool(
+        "linnet's baseline: the references that share most 8-mers",
+        _linnet_train("nearest"), _linnet_classify, None, _linnet_version, cut=0.7,
+    ),
+    "linnet-commonest": Tool(
+        "linnet's baseline: the commonest lineage of the references",
+        _linnet_train("commonest"), _linnet_classify, None, _linnet_version, cut=0.7,
+    ),
+    "naive-bayes": Tool(
+        "as QIIME 2 does it (naive_bayes.py); cut 0.7",
+        _naive_bayes_fit, _naive_bayes, _naive_bayes_answers,
+        lambda: f"scikit-learn {version('scikit-learn')}", cut=0.7,
+    ),
+    "sintax": Tool(
+        "vsearch --sintax, 100 bootstraps; cut 0.8",
+        _sintax_references, _sintax, _sintax_answers, _first_line("vsearch", "--version"), _VSEARCH, cut=0.8,
+    ),
+    "vsearch": Tool(
+        "top hit: --usearch_global --id 0.7 --maxaccepts 1 --maxrejects 32, indexed; the confidence is the identity",
+        _top_hit_index, _top_hit, _top_hit_answers, _first_line("vsearch", "--version"), _VSEARCH,
+        probability=False,
+    ),
+    "kraken2": Tool(
+        "k 35, l 31, --confidence 0, built with --no-masking --fast-build",
+        _kraken_build, _kraken, _kraken_answers, _first_line("kraken2", "--version"), ("kraken2", "kraken2"),
+    ),
+}  # fmt: skip

@@ -1,0 +1,196 @@
+"""The command line, run as a user runs it."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import write_fasta
+
+from linnet.__main__ import main
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: object) -> tuple[int, str, str]:
+    code = main([str(a) for a in argv])
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.fixture
+def reads(tmp_path: Path, genes) -> Path:  # type: ignore[no-untyped-def]
+    some = dict(list(genes[0].items())[::9])
+    return write_fasta(tmp_path / "reads.fasta", some | {"empty": "", "short": "ACGT"})
+
+
+def test_classify_prints_a_table(capsys, reads: Path, tiny_model: Path) -> None:  # type: ignore[no-untyped-def]
+    code, out, err = run(capsys, "classify", reads, "--model", tiny_model)
+    lines = out.splitlines()
+    assert code == 0
+    assert lines[0].split()[:4] == ["record", "strand", "rank", "name"]
+    assert len(lines) == 2 + 11 + 2
+    assert "(unreadable)" in lines[-1]
+    assert "4 bases" in lines[-1]
+    assert "13 records; named to" in err
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "tsv", "csv", "jsonl.gz", "tsv.zst"])
+def test_recut_gives_what_classify_would_have(  # type: ignore[no-untyped-def]
+    capsys, reads: Path, tiny_model: Path, tmp_path: Path, ending: str
+) -> None:
+    out = tmp_path / f"out.{ending}"
+    assert run(capsys, "classify", reads, "--model", tiny_model, "--out", out)[0] == 0
+    for minimum in (0.2, 0.95, 0.9999):
+        recut = run(capsys, "recut", out, "--confidence", minimum, "--format", "qiime")[1]
+        direct = run(capsys, "classify", reads, "--model", tiny_model, "--confidence", minimum, "--format", "qiime")[1]
+        assert [line.split("\t")[:2] for line in recut.splitlines()] == [
+            line.split("\t")[:2] for line in direct.splitlines()
+        ]
+
+
+def test_an_interrupted_run_leaves_the_old_output(  # type: ignore[no-untyped-def]
+    capsys, tiny_model: Path, tmp_path: Path, genes
+) -> None:
+    out = tmp_path / "out.tsv"
+    out.write_text("precious\n")
+    bad = tmp_path / "bad.fasta"
+    bad.write_text("".join(f">{i}\n{s}\n" for i, s in genes[0].items()) + ">p\nMKVLEFPQ\n")
+    code, _, err = run(capsys, "classify", bad, "--model", tiny_model, "--out", out)
+    assert code == 1
+    assert err.startswith("linnet: error: ") and "line 193: record 'p'" in err
+    assert out.read_text() == "precious\n"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["bad.fasta", "out.tsv"]
+
+
+@pytest.mark.parametrize(
+    ("argv", "code", "message"),
+    [
+        (["classify", "nowhere.fasta"], 1, "nowhere.fasta: no such file"),
+        (
+            ["classify", "x.fasta", "--confidence", "7"],
+            2,
+            "'7' where a probability belongs. Expected a number from 0 to 1",
+        ),
+        (["classify", "x.fasta", "--shard", "3/2"], 2, "--shard 3/2. Expected I/N"),
+        (["classify", "x.fasta", "--threads", "0"], 2, "'0' where a count belongs"),
+        (["classify", "x.fasta", "--model", "none"], 1, "none: not a linnet model"),
+        (["recut", "nowhere.jsonl", "--confidence", "0.5"], 1, "nowhere.jsonl: no such file"),
+    ],
+)
+def test_a_mistake_is_one_line_and_an_exit_code(  # type: ignore[no-untyped-def]
+    capsys, monkeypatch, tmp_path: Path, tiny_model: Path, argv: list[str], code: int, message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = [] if "--model" in argv or argv[0] != "classify" else ["--model", str(tiny_model)]
+    found, _, err = run(capsys, *argv, *model)
+    assert found == code
+    assert len(err.splitlines()) == 1
+    assert message in err
+
+
+def test_an_unknown_command_exits_2() -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(["frobnicate"])
+    assert stop.value.code == 2
+
+
+def test_evaluate_scores_and_compares(capsys, reads: Path, tiny_model: Path, tmp_path: Path, genes) -> None:  # type: ignore[no-untyped-def]
+    ours, peer, truth, found = (tmp_path / n for n in ("ours.jsonl", "peer.tsv", "truth.tsv", "e.json"))
+    run(capsys, "classify", reads, "--model", tiny_model, "--out", ours)
+    rows = {i: ";".join(f"{t.rank[0]}__{t.name}" for t in genes[1][i]) for i in list(genes[0])[::9]}
+    truth.write_text("".join(f"{i}\t{row}\n" for i, row in rows.items()))
+    peer.write_text("".join(f"{i}\t{row.rsplit(';', 1)[0]}\t0.9\n" for i, row in rows.items()))
+    code, out, _ = run(capsys, "evaluate", ours, peer, "--truth", truth, "--reference", truth, "--resamples", 50,
+                       "--out", found)  # fmt: skip
+    assert code == 0
+    assert "species" in out and "ours.jsonl against peer.tsv" in out
+    result = json.loads(found.read_text())
+    assert result["evaluations"]["peer.tsv"]["ranks"]["genus"]["accuracy"] == 1.0
+    assert result["evaluations"]["peer.tsv"]["ranks"]["species"]["coverage"] == 0.0
+
+
+def test_describe_says_what_a_model_is(capsys, tiny_model: Path) -> None:  # type: ignore[no-untyped-def]
+    out = run(capsys, "describe", tiny_model)[1]
+    assert "species  24" in out
+    assert '"kind": "compact"' in out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["compact", "nearest", "commonest"])
+def test_train_then_classify(capsys, tmp_path: Path, genes, kind: str) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("torch")
+    sequences = write_fasta(tmp_path / "s.fasta", genes[0])
+    taxonomy = tmp_path / "t.tsv"
+    taxonomy.write_text("".join(f"{i}\t{';'.join(t.name for t in row)}\n" for i, row in genes[1].items()))
+    config = tmp_path / "c.toml"
+    config.write_text('k = 5\nwidth = 32\nepochs = 4\nbatch = 32\namplicons = 0.0\nprecision = "fp32"\n')
+    model = tmp_path / "model"
+    code, _, err = run(capsys, "train", "rrna", "--sequences", sequences, "--taxonomy", taxonomy, "--out", model,
+                       "--kind", kind, "--config", config, "--epochs", 2)  # fmt: skip
+    assert code == 0
+    assert "wrote" in err
+    assert len(run(capsys, "classify", sequences, "--model", model, "--confidence", 0)[1].splitlines()) == 2 + len(
+        genes[0]
+    )
+    settings = json.loads((model / "model.json").read_text())
+    if kind == "compact":
+        assert settings["config"]["epochs"] == 2  # the flag goes before the file
+        assert settings["config"]["batch"] == 32
+
+
+def test_a_wrong_setting_in_a_file_is_named(capsys, tmp_path: Path, genes) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("torch")
+    sequences = write_fasta(tmp_path / "s.fasta", genes[0])
+    for text, message in (("epoch = 3\n", "unknown setting: epoch"), ('epochs = "3"\n', "epochs = '3'")):
+        (tmp_path / "c.toml").write_text(text)
+        code, _, err = run(capsys, "train", "rrna", "--sequences", sequences, "--out", tmp_path / "m",
+                           "--config", tmp_path / "c.toml")  # fmt: skip
+        assert code == 2
+        assert message in err
+
+
+def test_sequences_and_taxonomy_must_share_ids(capsys, tmp_path: Path, genes) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("torch")
+    sequences = write_fasta(tmp_path / "s.fasta", genes[0])
+    (tmp_path / "t.tsv").write_text("x\tBacteria;P\n")
+    code, _, err = run(capsys, "train", "rrna", "--sequences", sequences, "--taxonomy", tmp_path / "t.tsv",
+                       "--out", tmp_path / "m")  # fmt: skip
+    assert code == 1
+    assert "none of its records is in" in err
+
+
+def test_a_pipe_may_be_closed_early(reads: Path, tiny_model: Path) -> None:
+    command = f"{sys.executable} -m linnet classify {reads} {reads} --model {tiny_model} 2>/dev/null | head -1"
+    done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert done.stdout.startswith("record")
+
+
+def test_standard_input_and_gzip(reads: Path, tiny_model: Path) -> None:
+    command = [
+        sys.executable,
+        "-m",
+        "linnet",
+        "classify",
+        "-",
+        "--model",
+        str(tiny_model),
+        "--format",
+        "qiime",
+    ]
+    done = subprocess.run(command, input=gzip.compress(reads.read_bytes()), capture_output=True, check=True)
+    assert len(done.stdout.splitlines()) == 14
+
+
+@pytest.mark.parametrize("flag", ["--help", "--version"])
+def test_help_and_version_import_nothing_slow(flag: str) -> None:
+    code = (
+        "import sys; from linnet.__main__ import main\n"
+        f"try: main([{flag!r}])\n"
+        "except SystemExit: print({'torch', 'matplotlib', 'safetensors'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "set()"

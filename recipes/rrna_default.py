@@ -29,6 +29,7 @@ import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from xopen import xopen
 
@@ -50,6 +51,15 @@ CHLOROPLAST = ("Bacteria", "Cyanobacteriota", "Cyanobacteriia", "Chloroplast")
 MITOCHONDRIA = ("Bacteria", "Pseudomonadota", "Alphaproteobacteria", "Rickettsiales", "Mitochondria")
 
 Names = tuple[str, ...]
+
+
+class Reference(NamedTuple):
+    """One gene; `group` is its genome, the copies of a gene in one genome being near-identical."""
+
+    id: str
+    group: str
+    sequence: str
+    names: Names
 
 
 def names_of(text: str) -> Names:
@@ -115,8 +125,8 @@ def table(path: Path, delimiter: str) -> Iterator[dict[str, str]]:
         yield from csv.DictReader(file, delimiter=delimiter)
 
 
-def references(data: Path, notes: Counter[str]) -> Iterator[tuple[str, str, Names]]:
-    """Id, sequence and lineage of every reference used."""
+def references(data: Path, notes: Counter[str]) -> Iterator[Reference]:
+    """Every reference used."""
     metadata = [
         row for kind in ("bacteria", "archaea") for row in table(data / f"picrust2/{kind}_metadata.csv.gz", ",")
     ]
@@ -125,7 +135,7 @@ def references(data: Path, notes: Counter[str]) -> Iterator[tuple[str, str, Name
     yield from silva(data, translator, notes)
 
 
-def genomes(data: Path, translator: Translator, notes: Counter[str]) -> Iterator[tuple[str, str, Names]]:
+def genomes(data: Path, translator: Translator, notes: Counter[str]) -> Iterator[Reference]:
     """The 16S genes of genomes, one of each sequence a genome."""
     r86 = {}
     with xopen(data / "wol/taxonomy_gtdb_lineages.txt.xz", "rt", threads=0) as file:
@@ -153,10 +163,10 @@ def genomes(data: Path, translator: Translator, notes: Counter[str]) -> Iterator
             notes["genes of genomes left out (length, or no name)"] += 1
         elif (genome, record.sequence) not in seen:
             seen.add((genome, record.sequence))
-            yield record.id, record.sequence, modern[genome]
+            yield Reference(record.id, genome, record.sequence, modern[genome])
 
 
-def silva(data: Path, translator: Translator, notes: Counter[str]) -> Iterator[tuple[str, str, Names]]:
+def silva(data: Path, translator: Translator, notes: Counter[str]) -> Iterator[Reference]:
     """SILVA's seed: organelles, eukaryotes, and prokaryotes down to the genus."""
     for record in read(data / "phylotypr/silva_v138_2_seed.fasta.xz"):
         names = tuple(name.replace("_", " ") for name in record.description.split(";") if "insertae" not in name)
@@ -170,7 +180,7 @@ def silva(data: Path, translator: Translator, notes: Counter[str]) -> Iterator[t
             lineage = translator.translate(names)
         if lineage and len(record.sequence) >= 900:
             notes[f"SILVA records of {len(lineage)} names"] += 1
-            yield record.id, record.sequence, lineage
+            yield Reference(record.id, record.id, record.sequence, lineage)
         else:
             notes["SILVA records left out (length, or no name)"] += 1
 
@@ -185,22 +195,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as temporary:
         work = args.keep or Path(temporary)
         work.mkdir(parents=True, exist_ok=True)
-        with (work / "references.fasta").open("w") as fasta, (work / "references.tsv").open("w") as lineages:
-            for id, sequence, names in references(args.data, notes):
+        with (
+            (work / "references.fasta").open("w") as fasta,
+            (work / "references.tsv").open("w") as lineages,
+            (work / "genomes.tsv").open("w") as groups,
+        ):
+            for id, group, sequence, names in references(args.data, notes):
                 fasta.write(f">{id}\n{sequence}\n")
-                parts = (f"{rank[0]}__{name}" for rank, name in zip(RANKS, names, strict=False))
-                lineages.write(f"{id}\t{';'.join(parts)}\n")
+                lineages.write(f"{id}\t{';'.join(f'{r[0]}__{n}' for r, n in zip(RANKS, names, strict=False))}\n")
+                groups.write(f"{id}\t{group}\n")
                 notes[f"references named to {RANKS[len(names) - 1]}"] += 1
         print(json.dumps(notes, indent=1), file=sys.stderr)
-        command = [
-            "train",
-            "rrna",
-            "--sequences",
-            work / "references.fasta",
-            "--taxonomy",
-            work / "references.tsv",
-        ]
-        subprocess.run([sys.executable, "-m", "linnet", *command, "--out", args.out, *training], check=True)
+        inputs = ["--sequences", work / "references.fasta", "--taxonomy", work / "references.tsv"]
+        command = ["train", "rrna", *inputs, "--groups", work / "genomes.tsv", "--out", args.out, *training]
+        subprocess.run([sys.executable, "-m", "linnet", *command], check=True)
     model = checkpoint.load(args.out)
     model.origin["recipe"] = {"script": "recipes/rrna_default.py", "training": training, "notes": dict(notes)}
     model.origin["sources"] = [

@@ -12,9 +12,17 @@ NODES = np.array([TREE.find(row)[0] for row in LINEAGES])
 
 
 def test_a_share_is_drawn_at_random_and_repeatably() -> None:
-    one, two = (split.at_random(200, 0.1, np.random.default_rng(7)) for _ in range(2))
+    names = [str(i) for i in range(200)]
+    one, two = (split.at_random(names, 0.1, np.random.default_rng(7)) for _ in range(2))
     assert one.sum() == 20
     assert np.array_equal(one, two)
+
+
+def test_a_group_is_never_divided() -> None:
+    groups = np.array([f"g{i % 30}" for i in range(300)])
+    chosen = split.at_random(groups.tolist(), 0.1, np.random.default_rng(7))
+    assert chosen.sum() == 30
+    assert not set(groups[chosen]) & set(groups[~chosen])
 
 
 def test_hidden_clades_are_hidden_whole_and_keep_a_sibling() -> None:

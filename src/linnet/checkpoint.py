@@ -65,6 +65,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         names = sorted(p.name for p in temporary.iterdir())
         sums = "".join(f"{_sha256(temporary / name)}  {name}\n" for name in names)
         (temporary / "SHA256SUMS").write_text(sums)
+        for path in temporary.iterdir():
+            path.chmod(0o644)
         if folder.exists():
             shutil.rmtree(folder)
         temporary.rename(folder)

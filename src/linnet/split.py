@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from numpy.typing import NDArray
 
 from linnet.taxonomy import Taxonomy
 
 
-def at_random(n: int, share: float, random: np.random.Generator) -> NDArray[np.bool_]:
-    """bool (n,): true for a share of the records, drawn without regard to anything."""
-    chosen = np.zeros(n, bool)
-    chosen[random.permutation(n)[: round(n * share)]] = True
-    return chosen
+def at_random(groups: Sequence[str], share: float, random: np.random.Generator) -> NDArray[np.bool_]:
+    """bool (records,): true for the records of a share of the groups, drawn without regard to anything.
+
+    Args:
+        groups: the group of each record. Records of one group (copies of a gene in one genome, say) are too
+            alike to be on both sides.
+    """
+    names, group = np.unique(np.array(groups), return_inverse=True)
+    chosen = np.zeros(len(names), bool)
+    chosen[random.permutation(len(names))[: round(len(names) * share)]] = True
+    return np.asarray(chosen[group])
 
 
 def whole_clades(

@@ -86,13 +86,18 @@ class HeldOut:
 
 
 def train(
-    sequences: Mapping[str, str], lineages: Mapping[str, Lineage], config: Config, log: Log = lambda _: None
+    sequences: Mapping[str, str],
+    lineages: Mapping[str, Lineage],
+    config: Config,
+    log: Log = lambda _: None,
+    groups: Mapping[str, str] | None = None,
 ) -> tuple[Checkpoint, HeldOut]:
     """A calibrated model from references and their lineages.
 
     Args:
         sequences: by record id; reversed ones are turned.
         lineages: by record id; a lineage that ends early says nothing of what is below it.
+        groups: by record id; records of one group are set aside together. Others stand alone.
 
     Raises:
         UserError: too few references to learn from.
@@ -108,7 +113,7 @@ def train(
     labels = [lineages[i] for i in ids]
     full = Taxonomy.from_lineages(labels)
     nodes = np.array([full.find(label)[0] for label in labels])
-    at_random = split.at_random(len(ids), config.hold_out, random)
+    at_random = split.at_random([(groups or {}).get(i, i) for i in ids], config.hold_out, random)
     hidden = split.whole_clades(full, nodes, config.hidden_clades, random)
     fitted = ~(at_random | hidden)
 

@@ -40,6 +40,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="NCBI taxdump (folder or taxdump.tar.gz), where the table has taxids",
     )
+    parser.add_argument(
+        "--groups",
+        type=Path,
+        metavar="TABLE",
+        help="'id TAB group': records of one group, such as gene copies of one genome, are set aside together",
+    )
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="the model")
     parser.add_argument(
         "--kind",
@@ -74,7 +80,7 @@ def run(args: argparse.Namespace) -> None:
         _log(f"{len(missing):,} records have no lineage, '{missing[0]}' for one; they are left out")
     torch.set_num_threads(args.threads)
     if args.kind == "compact":
-        checkpoint, held_out = train.train(sequences, lineages, config, _log)
+        checkpoint, held_out = train.train(sequences, lineages, config, _log, _groups(args.groups))
         checkpoint.origin["held_out"] = _measured(held_out)
     else:
         checkpoint = train.baseline(args.kind, sequences, lineages)
@@ -109,6 +115,18 @@ def _lineages(args: argparse.Namespace) -> dict[str, Lineage]:
     notes = "; ".join(f"{note}: {n:,}" for note, n in sorted(table.notes.items()))
     _log(f"{len(table.lineages):,} lineages ({table.dialect}{'; ' + notes if notes else ''})")
     return table.lineages
+
+
+def _groups(path: Path | None) -> dict[str, str] | None:
+    if path is None:
+        return None
+    groups = {}
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        id, tab, group = line.partition("\t")
+        if not tab:
+            raise UserError(f"one cell: {line[:40]!r}", where=f"{path}, line {number}", expected="id<TAB>group")
+        groups[id] = group
+    return groups
 
 
 def _measured(held_out: HeldOut) -> dict[str, object]:

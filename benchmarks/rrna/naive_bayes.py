@@ -35,9 +35,9 @@ READER = HashingVectorizer(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb, names in {"fit": ("references", "taxonomy", "model"), "classify": ("queries", "model", "out")}.items():
+    for verb, files in {"fit": "references taxonomy model", "classify": "queries model out"}.items():
         sub = verbs.add_parser(verb)
-        for name in names:
+        for name in files.split():
             sub.add_argument(name, type=Path)
     args = parser.parse_args()
     if args.verb == "fit":
@@ -57,7 +57,7 @@ def fit(references: Path, taxonomy: Path, model: Path) -> None:
         label_CB = csr_matrix(
             (np.ones(len(block)), (class_B, np.arange(len(block)))), shape=(len(classes), len(block))
         )
-        counts_CF += label_CB @ READER.transform([sequence for _, sequence in block])
+        counts_CF += (label_CB @ READER.transform([sequence for _, sequence in block])).toarray()
     weight_FC = (np.log(counts_CF) - np.log(counts_CF.sum(1, keepdims=True))).T
     np.savez(model, classes=classes, weight_FC=np.ascontiguousarray(weight_FC))
 

@@ -22,6 +22,7 @@ from prepare import parse_fasta, write_lines
 import linnet
 
 HERE = Path(__file__).parent
+QUICK_TRAINING = ("--epochs", "6", "--no-refit")
 RANK_LETTERS = "dpcofgs"
 KRAKEN_RANKS = ("superkingdom", "phylum", "class", "order", "family", "genus", "species")
 
@@ -89,7 +90,7 @@ def _linnet_train(kind: str) -> Callable[[Model], list[str]]:
     def command(model: Model) -> list[str]:
         files = ["--sequences", str(model.references), "--taxonomy", str(model.taxonomy)]
         how = ["--kind", kind, "--threads", "2", "--seed", str(model.seed)]
-        less = ["--epochs", "6", "--no-refit"] if model.quick else []
+        less = QUICK_TRAINING if model.quick else ()
         return [*_linnet("train", "rrna"), *files, "--out", str(model.folder / "model"), *how, *less]
 
     return command

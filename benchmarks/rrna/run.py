@@ -102,15 +102,16 @@ def _run_all(bench: Bench, cells: Sequence[Cell]) -> list[str]:
     """Run what is not finished; returns a sentence for each cell that failed."""
     failed = []
     for number, cell in enumerate(cells, 1):
-        name = f"[{number}/{len(cells)}] {cell.label}, {cell.split}, {cell.region}"
+        name = f"{cell.label}, {cell.split}, {cell.region}"
+        line = f"[{number}/{len(cells)}] {name}"
         try:
-            record = run(bench, cell, lambda text, name=name: _say(f"{name}: {text}")).record
+            record = run(bench, cell, lambda text, line=line: _say(f"{line}: {text}")).record
         except CommandFailed as error:
-            _say(f"{name}: failed, {error}")
-            failed.append(f"{cell.label} failed on {cell.split}, {cell.region}; its log is in a folder ending in `.failed`.")
+            _say(f"{line}: failed, {error}")
+            failed.append(f"{name} failed; its log is in a folder ending in `.failed`.")
             continue
         speed = f"{'over ' if record['at_least'] else ''}{record['reads_per_cpu_s']:,.0f} reads per CPU s"
-        _say(f"{name}: {record['reads']:,} reads, {record['classification']['cpu_s']:.1f} CPU s, {speed}")
+        _say(f"{line}: {record['reads']:,} reads, {record['classification']['cpu_s']:.1f} CPU s, {speed}")
     return failed
 
 
@@ -124,7 +125,7 @@ def _report(bench: Bench, skipped: list[str], failed: list[str]) -> int:
     results = {
         "linnet": linnet.__version__,
         "quick": bench.quick,
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}",
+        "machine": f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}",
         "data": json.loads((bench.data / "stats.json").read_text()),
         "skipped": skipped,
         "failed": failed,

@@ -36,10 +36,11 @@ Predictions = Mapping[str, Prediction]
 
 def score(bench: Bench, cells: Sequence[Finished]) -> dict[str, Any]:
     """Scores of each cell, and linnet's models beside the best of the other tools."""
-    scorer = Scorer(bench, read_lineages(bench.data / "taxonomy.tsv").lineages)
+    seeds = {f.cell.seed for f in cells} - {None}
+    scorer = Scorer(bench, read_lineages(bench.data / "taxonomy.tsv").lineages, len(seeds) > 1)
     with threadpool_limits(limits=1):  # more threads make such small products slower
         return {
-            "cells": [f.record | {"label": f.cell.label, "scores": scorer.scores(f)} for f in cells],
+            "cells": [f.record | {"label": scorer.label(f.cell), "scores": scorer.scores(f)} for f in cells],
             "against_best_peer": scorer.against_best_peer([f for f in cells if f.cell.split == "random"]),
         }
 
@@ -56,6 +57,10 @@ class Scorer:
 
     bench: Bench
     truth: Mapping[str, Lineage]
+    several_seeds: bool
+
+    def label(self, cell: Cell) -> str:
+        return cell.label if self.several_seeds else cell.tool
 
     def scores(self, finished: Finished) -> dict[str, Any]:
         """Cut, as text -> figures; those of the random split by rank, those of the others by part."""
@@ -124,10 +129,11 @@ class Scorer:
         found = compare(a, b, self.truth, None, queries, resamples=RESAMPLES).ranks[rank]
         accuracy = found.differences["accuracy"]
         return {
-            "model": ours.cell.label,
+            "tool": ours.cell.tool,
+            "model": self.label(ours.cell),
             "region": ours.cell.region,
             "rank": rank,
-            "best_peer": best.cell.label,
+            "best_peer": best.cell.tool,
             "n": found.n,
             "accuracy": accuracy.a,
             "peer_accuracy": accuracy.b,

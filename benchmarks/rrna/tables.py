@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from peers import TOOLS
-from prepare import REGIONS, SPLITS
+from peers import QUICK_TRAINING, TOOLS
+from prepare import QUICK_REFERENCES, REGIONS, SPLITS
 
 Row = dict[str, Any]
 
@@ -19,7 +19,8 @@ TITLES = {
 
 def render(results: Mapping[str, Any]) -> str:
     """The whole of results.md."""
-    parts = ["# 16S: linnet beside other tools", _preamble(results), "## Summary, random split", summary(results)]
+    parts = ["# 16S: linnet beside other tools", _preamble(results)]
+    parts += ["## Summary, random split", summary(results), SUMMARY_NOTE]
     for split in SPLITS:
         for region in REGIONS:
             cells = _cells(results, split, region)
@@ -31,7 +32,7 @@ def render(results: Mapping[str, Any]) -> str:
 
 
 def summary(results: Mapping[str, Any]) -> str:
-    """What decides, one line for each tool and region, uncut but for over-classification."""
+    """What decides, uncut, one line for each tool and region."""
     header = ["region", "tool", "genus", "species", "of known species", "R@P95 genus", "R@P95 species"]
     header += ["ECE species", "reads per CPU s", "RAM, MB", "training, CPU s"]
     rows = []
@@ -46,16 +47,24 @@ def summary(results: Mapping[str, Any]) -> str:
     return _table(header, rows)
 
 
+SUMMARY_NOTE = """\
+Per cent but for the last three columns; every name that a tool gives, whatever its confidence. The columns are
+explained below."""
+
+
 def _preamble(results: Mapping[str, Any]) -> str:
     splits = results["data"]["splits"]
     lines = [
-        f"Greengenes 13_8, 97 % OTU representatives, {results['data']['sequences']:,} sequences; "
-        f"{splits['random']['references']:,} of them are references in the random split. {results['machine']}.",
+        f"Greengenes 13_8, 97 % OTU representatives: {results['data']['sequences']:,} sequences, of which "
+        f"{splits['random']['references']:,} are references in the random split. Cluster centres have no near "
+        "relative among the others, so species are harder here than among all known genes. "
+        f"Measured on {results['machine']}, with linnet {results['linnet']}."
     ]
     if results["quick"]:
         lines.append(
-            "**A quick run**: few queries, few references and a short training. It shows that everything works "
-            "and roughly how tools compare; the figures are not those of a whole run."
+            f"**A quick run**: {QUICK_REFERENCES:,} of the references, few queries, and linnet trained with "
+            f"`{' '.join(QUICK_TRAINING)}`. It shows that everything works and roughly how tools compare; the "
+            "figures are not those of a whole run."
         )
     lines += [*results["skipped"], *results["failed"]]
     return "\n\n".join(lines)
@@ -75,8 +84,9 @@ def _sections(results: Mapping[str, Any], split: str, region: str, cells: Sequen
         "right about others. Per cent, with 95 % intervals."
     )
     against = [row for row in results["against_best_peer"] if row["region"] == region]
-    found = [counts, "Named right", accuracy_table(cells), "What the confidence is worth", trust_table(cells)]
-    return [*found, TRUST_NOTE, *(["Against the best other tool, both uncut", against_table(against)] if against else [])]
+    found = [counts, "**Named right**", accuracy_table(cells)]
+    found += ["**What the confidence is worth**", trust_table(cells), TRUST_NOTE]
+    return found + (["**Against the best other tool, both uncut**", against_table(against)] if against else [])
 
 
 def accuracy_table(cells: Sequence[Row]) -> str:
@@ -112,9 +122,9 @@ def trust_table(cells: Sequence[Row]) -> str:
 
 def against_table(rows: Sequence[Row]) -> str:
     """McNemar's test of linnet's models against the best peer."""
-    header = ["model", "rank", "best other tool", "model", "other", "difference", "only model right"]
+    header = ["linnet's model", "rank", "best other tool", "model right", "other right", "difference"]
     return _table(
-        [*header, "only other right", "p"],
+        [*header, "only model right", "only other right", "p (McNemar)"],
         (
             [
                 r["model"],
@@ -127,7 +137,7 @@ def against_table(rows: Sequence[Row]) -> str:
                 str(r["peer_only"]),
                 f"{r['p_value']:.2g}",
             ]
-            for r in rows
+            for r in sorted(rows, key=lambda r: (list(TOOLS).index(r["tool"]), r["model"], r["rank"]))
         ),
     )
 
@@ -150,7 +160,8 @@ def novel_table(split: str, cells: Sequence[Row]) -> str:
     novel = ("over_classified", "right_above", "exact", "below", "above", "wrong_branch")
     control = ("right", "wrong", "unnamed")
     first = cells[0]["scores"]["0"]
-    counts = f"{first['novel']['n']:,} queries of new {'species' if rank == 'species' else 'genera'}, {first['control']['n']:,} controls. Per cent."
+    taxa = {"species": "species", "genus": "genera"}[rank]
+    counts = f"{first['novel']['n']:,} queries of new {taxa}, {first['control']['n']:,} controls. Per cent."
     table = _table(
         header,
         (
@@ -167,7 +178,8 @@ def novel_table(split: str, cells: Sequence[Row]) -> str:
 
 NOVEL_NOTE = """\
 The right answer for a new taxon ends at the deepest taxon above it that the references have; `below` goes
-further down from there, `above` ends before. The taxa of the controls were left in the references."""
+further down from there, `above` ends before. The taxa of the controls were left in the references; a quick run
+keeps few references, so that right, wrong and unnamed controls need not add up to 100 there."""
 
 
 # ---------------------------------------------------------------------- cost
@@ -279,4 +291,4 @@ def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join([line(lines[0]), line(rule), *map(line, lines[1:])])
 
 
-_TEXT = {"tool", "region", "split", "rank", "best other tool"}
+_TEXT = {"tool", "region", "split", "rank", "best other tool", "linnet's model"}

@@ -27,8 +27,7 @@ def classify(
 ) -> Iterator[Prediction]:
     """One prediction a record, in order; at most `threads` + 1 blocks of records are held.
 
-    Each block is judged by one thread with single-threaded matrix products, so that answers do not
-    depend on how many threads there are.
+    Each block is judged by one thread, so that answers do not depend on how many threads there are.
     """
     stream = iter(records)
     with threadpool_limits(limits=1), ThreadPoolExecutor(threads) as pool:

@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from linnet import checkpoint as checkpoints
 from linnet.baselines import Commonest, Nearest
@@ -42,6 +43,7 @@ class Predictor:
                 f"a model of kind {kind!r}", expected="compact, nearest or commonest", remedy="Update linnet."
             )
         self._lineages = LineageCache(self.taxonomy)
+        self._blas = ThreadpoolController()
 
     def classify(
         self,
@@ -62,7 +64,15 @@ class Predictor:
             yield from (p.recut(confidence) for p in self.predict(block, strand))
 
     def predict(self, records: Sequence[SequenceRecord], strand: Strand = "auto") -> list[Prediction]:
-        """Uncut predictions of one block of records."""
+        """Uncut predictions of one block of records.
+
+        Matrix products are done by one thread: more gain little on blocks of this size, cost much on a busy
+        machine, and may change the last digits.
+        """
+        with self._blas.limit(limits=1):
+            return self._predict(records, strand)
+
+    def _predict(self, records: Sequence[SequenceRecord], strand: Strand) -> list[Prediction]:
         reading = self._network.reader.read([r.sequence for r in records], strand)
         reasons = [self._refusal(record, int(kmers)) for record, kmers in zip(records, reading.kmers_B, strict=True)]
         readable = [i for i, reason in enumerate(reasons) if not reason]

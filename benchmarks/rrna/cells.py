@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -196,7 +196,9 @@ def _make(folder: Path, fill: Callable[[Path], dict[str, Any]]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def plan(tools: list[str], splits: list[str], regions: list[str], seeds: list[int], quick: bool) -> Iterator[Cell]:
+def plan(
+    tools: Sequence[str], splits: Sequence[str], regions: Sequence[str], seeds: Sequence[int], quick: bool
+) -> Iterator[Cell]:
     """Every cell that was asked for, those that share data side by side."""
     for split in splits:
         queries = ("mini" if quick else "sample") if split == "random" else "test"

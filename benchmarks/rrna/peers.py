@@ -126,9 +126,8 @@ def _top_hit_answers(model: Model, out: Path) -> Iterator[Answer]:
     for line in out.read_text().splitlines():
         query, target, identity = line.split("\t")
         best[query] = max(best.get(query, (-1.0, "")), (float(identity) / 100, target), key=lambda hit: hit[0])
-    for query, (identity, target) in best.items():
-        lineage = lineages[target]
-        yield query, lineage, [identity] * len(lineage.split(";"))
+    for query, (likeness, hit) in best.items():
+        yield query, lineages[hit], [likeness] * len(lineages[hit].split(";"))
 
 
 def _sintax_references(model: Model) -> None:
@@ -154,7 +153,8 @@ def _sintax_answers(model: Model, out: Path) -> Iterator[Answer]:
     lineages = {f"t{number}": lineage for lineage, number in _read_taxa(model).items()}
     for line in out.read_text().splitlines():
         cells = line.split("\t")
-        path, confidence = "", []
+        path = ""
+        confidence: list[float] = []
         for taxon, support in re.findall(r"[a-z]:(t\d+)?\(([\d.]+)\)", cells[1] if len(cells) > 1 else ""):
             if taxon not in lineages or lineages[taxon].rpartition(";")[0] != path:
                 break

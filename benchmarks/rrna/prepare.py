@@ -329,7 +329,8 @@ def query_parts(folder: Path, split: str, queries: str) -> dict[str, str]:
 
 
 def parse_fasta(lines: Iterable[str]) -> Iterator[tuple[str, str]]:
-    name, parts = "", []
+    name = ""
+    parts: list[str] = []
     for line in lines:
         if line.startswith(">"):
             if name:

@@ -20,6 +20,7 @@ import os
 import platform
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,8 @@ def main() -> int:
         prepare(bench.data, args.archive)
         skipped = _missing(tools)
         present = [tool for tool in tools if tool not in skipped]
-        failed = _run_all(bench, list(plan(present, splits, regions, args.seeds, args.quick)))
+        cells = list(plan(present, splits, regions, args.seeds, args.quick))
+        failed = _run_all(bench, cells)
         return _report(bench, list(skipped.values()), failed)
     except UserError as error:
         _say(f"error: {error}")
@@ -105,7 +107,7 @@ def _run_all(bench: Bench, cells: Sequence[Cell]) -> list[str]:
         name = f"{cell.label}, {cell.split}, {cell.region}"
         line = f"[{number}/{len(cells)}] {name}"
         try:
-            record = run(bench, cell, lambda text, line=line: _say(f"{line}: {text}")).record
+            record = run(bench, cell, partial(_step, line)).record
         except CommandFailed as error:
             _say(f"{line}: failed, {error}")
             failed.append(f"{name} failed; its log is in a folder ending in `.failed`.")
@@ -142,6 +144,10 @@ def _write(path: Path, text: str) -> None:
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     temporary.write_text(text)
     temporary.replace(path)
+
+
+def _step(line: str, text: str) -> None:
+    _say(f"{line}: {text}")
 
 
 def _say(text: str) -> None:

@@ -28,6 +28,7 @@ from linnet.taxonomy import Lineage
 
 RESAMPLES = 1000
 WITH_INTERVALS = ("genus", "species")
+FLOOR = "linnet-commonest"  # what knowing nothing of a query reaches; no rival of anything
 NOVEL_RANK = {"novel_species": "species", "novel_genus": "genus"}
 RANK_ABOVE = {"species": "genus", "genus": "family"}
 
@@ -118,7 +119,7 @@ class Scorer:
         for group in groups.values():
             peers = [f for f in group if not is_linnet(f.cell)]
             for ours in group:
-                if is_linnet(ours.cell) and peers:
+                if is_linnet(ours.cell) and ours.cell.tool != FLOOR and peers:
                     rows += [self._against_best(ours, peers, rank) for rank in WITH_INTERVALS]
         return rows
 

@@ -138,9 +138,9 @@ class Steps:
 def fit(steps: Steps, levels: int) -> Calibration:
     """Temperature and stop offset of each level by maximum likelihood on held-out steps.
 
-    How often a taxon is new is taken from the records held out at random: their singletons' taxa are then
-    missing from the reference, as unseen taxa are in nature (Good 1953). Steps of clades hidden on purpose
-    add to what is known of new taxa without adding to how often they occur: they are weighted down to that.
+    How often a taxon is new, and how new, is taken from the records held out at random: their singletons' taxa
+    are then missing from the reference, as unseen taxa are in nature (Good 1953). Where these are few, steps of
+    clades hidden on purpose add to what is known of new taxa without adding to how often they occur.
     """
     found = []
     for level in range(levels):
@@ -151,11 +151,17 @@ def fit(steps: Steps, levels: int) -> Calibration:
     return Calibration(t, u, s, v)
 
 
+ENOUGH = 50
+"""New taxa among a level's random hold-outs that make those of hidden clades unnecessary."""
+
+
 def _weights(steps: Steps) -> NDArray[np.float64]:
     natural_new = np.count_nonzero(steps.stopped & steps.natural)
-    all_new = np.count_nonzero(steps.stopped)
-    share = (natural_new + 0.5) / (all_new + 0.5)
-    return np.where(steps.stopped, share, steps.natural.astype(float))
+    hidden_new = np.count_nonzero(steps.stopped & ~steps.natural)
+    weights = steps.natural.astype(float)
+    if natural_new < ENOUGH and hidden_new:
+        weights[steps.stopped] = (natural_new + 0.5) / (natural_new + hidden_new)
+    return weights
 
 
 _PRIOR = np.array([1.0, 10.0, 1.0, 10.0])

@@ -243,7 +243,9 @@ def bench(tmp_path, monkeypatch):
         return ["bash", "-c", f"echo run >> {tmp_path}/runs; cp {queries} {out}"]
 
     tool = cells.TOOLS["vsearch"]
-    copy = type(tool)("copies", lambda model: ["true"], classify, lambda model, out: [("1", "k__B", [0.5])], lambda: "1")
+    copy = type(tool)(
+        "copies", lambda model: ["true"], classify, lambda model, out: [("1", "k__B", [0.5])], lambda: "1"
+    )
     monkeypatch.setitem(cells.TOOLS, "copy", copy)
     return cells, cells.Bench(tmp_path, quick=False), cells.Cell("copy", "random", "V4", "sample", None)
 

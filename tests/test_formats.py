@@ -82,12 +82,14 @@ def test_dada2_is_what_write_csv_gives() -> None:
         ("r1\td:Bacteria(1.00),p:P(0.80)\t+\td:Bacteria\nr2 x\t\t\t\n", {"r1": (1.0, 0.8), "r2": ()}),
         ("r1\tBacteria(100);P(80);\nr2\tunclassified;\n", {"r1": (1.0, 0.8), "r2": ()}),
         ("r1\tk__Bacteria;p__P\t1,0.8\nr2\t\t\n", {"r1": (1.0, 0.8), "r2": ()}),
+        ("r2\t\t\nr1\tk__Bacteria;p__P\t1,0.8\n", {"r1": (1.0, 0.8), "r2": ()}),
+        ("r2\t\t\t\nr1\td:Bacteria(1.00),p:P(0.80)\t+\t\n", {"r1": (1.0, 0.8), "r2": ()}),
         ("Feature ID\tTaxon\tConfidence\nr1\td__Bacteria; p__P\t0.8\nr2\tUnassigned\t0.4\n",
          {"r1": (0.8, 0.8), "r2": ()}),
         ("Feature ID\tTaxon\nr1\td__Bacteria; p__P\nr2\tUnassigned\n", {"r1": (), "r2": ()}),
         ('"","Kingdom","Phylum"\n"r1","Bacteria","P"\n"r2",NA,NA\n', {"r1": (), "r2": ()}),
     ],
-    ids=["sintax", "mothur", "pairs", "qiime", "qiime without confidence", "dada2"],
+    ids=["sintax", "mothur", "pairs", "pairs, empty first", "sintax, empty first", "qiime", "qiime without confidence", "dada2"],
 )  # fmt: skip
 def test_tables_of_other_tools_are_read(tmp_path: Path, content: str, expected: dict[str, tuple[float, ...]]) -> None:
     path = tmp_path / "peer.txt"

@@ -27,9 +27,7 @@ FEATURES = 8192
 PSEUDOCOUNT = 0.001
 BLANKS = ("k__", "p__", "c__", "o__", "f__", "g__", "s__")
 
-READER = HashingVectorizer(
-    analyzer="char_wb", ngram_range=(7, 7), n_features=FEATURES, alternate_sign=False, norm="l2"
-)
+READER = HashingVectorizer(analyzer="char_wb", ngram_range=(7, 7), n_features=FEATURES, alternate_sign=False, norm="l2")
 
 
 def main() -> None:
@@ -54,9 +52,7 @@ def fit(references: Path, taxonomy: Path, model: Path) -> None:
     counts_CF = np.full((len(classes), FEATURES), PSEUDOCOUNT)
     for block in blocks(references, 20_000):
         class_B = np.searchsorted(classes, [with_blanks(lineages[i]) for i, _ in block])
-        label_CB = csr_matrix(
-            (np.ones(len(block)), (class_B, np.arange(len(block)))), shape=(len(classes), len(block))
-        )
+        label_CB = csr_matrix((np.ones(len(block)), (class_B, np.arange(len(block)))), shape=(len(classes), len(block)))
         counts_CF += (label_CB @ READER.transform([sequence for _, sequence in block])).toarray()
     weight_FC = (np.log(counts_CF) - np.log(counts_CF.sum(1, keepdims=True))).T
     np.savez(model, classes=classes, weight_FC=np.ascontiguousarray(weight_FC))

@@ -221,9 +221,7 @@ def draw_queries(test: Sequence[str], lineages: Mapping[str, Lineage]) -> dict[s
 
 
 def _query_parts(test: Sequence[str], uniform: set[str], with_species: set[str]) -> dict[str, str]:
-    return {
-        i: "uniform" if i in uniform else "species_only" for i in test if i in uniform or i in with_species
-    }
+    return {i: "uniform" if i in uniform else "species_only" for i in test if i in uniform or i in with_species}
 
 
 # ---------------------------------------------------------------------- files

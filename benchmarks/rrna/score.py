@@ -70,18 +70,14 @@ class Scorer:
         judge = self._random if finished.cell.split == "random" else self._novel
         return {f"{cut:g}": judge(finished, predictions, known, cut) for cut in cuts(finished.cell.tool)}
 
-    def _random(
-        self, finished: Finished, predictions: Predictions, known: set[Lineage], cut: float
-    ) -> dict[str, Any]:
+    def _random(self, finished: Finished, predictions: Predictions, known: set[Lineage], cut: float) -> dict[str, Any]:
         queries = self._queries_of_rank(finished)
         few = {rank: queries[rank] for rank in WITH_INTERVALS}
         figures = evaluate(predictions, self.truth, known, queries, cut, resamples=0).to_json()["ranks"]
         figures |= evaluate(predictions, self.truth, known, few, cut, resamples=RESAMPLES).to_json()["ranks"]
         return {rank: _without_meaningless(finished.cell, figures[rank]) for rank in RANKS}
 
-    def _novel(
-        self, finished: Finished, predictions: Predictions, known: set[Lineage], cut: float
-    ) -> dict[str, Any]:
+    def _novel(self, finished: Finished, predictions: Predictions, known: set[Lineage], cut: float) -> dict[str, Any]:
         """Queries of taxa that the references lack, and control queries of taxa that they have."""
         rank = NOVEL_RANK[finished.cell.split]
         parts = self._parts(finished)

@@ -7,9 +7,9 @@ A module here is a format by its file's name. Its docstring's first line is its 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib import import_module
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from types import ModuleType
 
@@ -54,15 +54,15 @@ def iterate(path: str | Path) -> Iterator[Prediction]:
     """Predictions from a table, one at a time; errors as in `read_predictions`."""
     try:
         with xopen(path, "rt", encoding="utf-8-sig", newline="", threads=0) as file:
-            first = next((line for line in file if line.strip()), None)
-            if first is None:
+            head = _head(file)
+            if not head:
                 return
             for module in _readers():
-                if module.recognises(first.rstrip("\r\n")):
-                    yield from module.read(chain([first], file), str(path))
+                if module.recognises(head[-1].rstrip("\r\n")):
+                    yield from module.read(chain(head, file), str(path))
                     return
             raise UserError(
-                f"a table of no known kind: {first.strip()[:60]!r}",
+                f"a table of no known kind: {head[0].strip()[:60]!r}",
                 where=f"{path}, line 1",
                 expected="predictions of linnet, QIIME 2, DADA2, SINTAX or mothur, or 'id<TAB>lineage<TAB>confidences'",
             )
@@ -70,6 +70,16 @@ def iterate(path: str | Path) -> Iterator[Prediction]:
         raise UserError("no such file", where=str(path), remedy="Check the path.") from error
     except UnicodeDecodeError as error:
         raise UserError("not text", where=str(path), expected="a table of predictions") from error
+
+
+def _head(file: Iterable[str]) -> list[str]:
+    """The first lines, down to one that shows what kind of table it is: rows without an answer look alike."""
+    head = []
+    for line in islice((line for line in file if line.strip()), 1000):
+        head.append(line)
+        if "\t" not in line or line.split("\t")[1].strip():
+            break
+    return head
 
 
 def _readers() -> list[ModuleType]:

@@ -17,7 +17,7 @@ _ROW = re.compile(r"^[^\t]*\t[a-z]:[^\t]*\(\d(\.\d+)?\)")
 
 
 def recognises(line: str) -> bool:
-    return bool(_ROW.match(line)) or bool(re.match(r"^[^\t]+\t\t\t?\t?$", line))
+    return bool(_ROW.match(line))
 
 
 def read(lines: Iterable[str], path: str) -> Iterator[Prediction]:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from linnet.errors import UsageError, UserError
-from linnet.evaluate import compare, evaluate, table
+from linnet.evaluate import compare, evaluate, explanation, table
 from linnet.prediction import Prediction
 from linnet.report.evaluation import plot
 from linnet.taxonomy import RANKS, Taxon
@@ -106,7 +106,7 @@ def test_the_table_has_a_row_for_each_rank_and_a_line_for_each_column():
     lines = text.splitlines()
     assert [line.split()[0] for line in lines[1:8]] == list(RANKS)
     for title in ("accuracy", "precision", "coverage", "wrong", "over", "ECE", "R@P95"):
-        assert title in lines[0] and any(line.startswith(f"  {title} ") for line in lines[9:])
+        assert title in lines[0] and f"\n  {title} " in explanation()
     assert "cut at confidence 0.5" in text and max(map(len, lines)) <= 110
 
 

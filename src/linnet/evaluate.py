@@ -172,7 +172,7 @@ def compare(
 
 
 def table(evaluation: Evaluation) -> str:
-    """The figures as text, ranks as rows, and under them what each column says."""
+    """The figures as text, ranks as rows."""
     with_reference = any(rank.scores.n_known is not None for rank in evaluation.ranks.values())
     columns = [c for c in _COLUMNS if with_reference or c.figure not in _OF_REFERENCE]
     rows = [["rank", *(c.title for c in columns)]]
@@ -185,9 +185,14 @@ def table(evaluation: Evaluation) -> str:
     if evaluation.novel:
         lines += ["", _novel_line(evaluation.novel)]
     cut = f"cut at confidence {evaluation.minimum:g}" if evaluation.minimum > 0 else "no cut"
-    lines += ["", f"{evaluation.queries} queries, {cut}. All but the counts are per cent; - is not defined."]
-    title_width = max(len(c.title) for c in columns)
-    return "\n".join([*lines, *(f"  {c.title.ljust(title_width)}  {c.meaning}" for c in columns)])
+    return "\n".join([*lines, "", f"{evaluation.queries:,} queries, {cut}."])
+
+
+def explanation() -> str:
+    """What the columns of `table` mean."""
+    width = max(len(c.title) for c in _COLUMNS)
+    lines = (f"  {c.title.ljust(width)}  {c.meaning}" for c in _COLUMNS)
+    return "\n".join(["All but n are per cent; - is not defined.", *lines])
 
 
 @dataclass(frozen=True)

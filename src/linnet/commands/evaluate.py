@@ -44,7 +44,7 @@ def run(args: argparse.Namespace) -> None:
 
     names = [p.name for p in args.predictions]
     if len(set(names)) < len(names):
-        names = [str(p) for p in args.predictions]
+        names = [f"{p.parent.name}/{p.name}" for p in args.predictions]
     truth = {i: row for i, row in read_lineages(args.truth).lineages.items() if row}
     known = set(read_lineages(args.reference).lineages.values()) - {()} if args.reference else None
     queries = _ids(args.queries) if args.queries else list(truth)
@@ -70,6 +70,7 @@ def run(args: argparse.Namespace) -> None:
         }  # fmt: skip
     for name, result in results.items():
         print(f"{name}\n{evaluate.table(result)}\n")
+    print(f"{evaluate.explanation()}\n")
     for name, comparison in comparisons.items():
         print(f"{first} against {name}: records that only one of them names rightly")
         for rank, row in comparison.ranks.items():

@@ -133,7 +133,7 @@ def _measured(held_out: HeldOut) -> dict[str, object]:
     """Figures of the records set aside at random, as the first fit named them; shown, and kept with the model."""
     from threadpoolctl import threadpool_limits
 
-    from linnet.evaluate import evaluate, table
+    from linnet.evaluate import evaluate, explanation, table
 
     with threadpool_limits(limits=1):
         found = evaluate(
@@ -144,7 +144,9 @@ def _measured(held_out: HeldOut) -> dict[str, object]:
             minimum=DEFAULT_CONFIDENCE,
             resamples=200,
         )
-    _log(f"records set aside at random (views as in training), cut at {DEFAULT_CONFIDENCE}\n{table(found)}")
+    _log(
+        f"records set aside at random (views as in training), cut at {DEFAULT_CONFIDENCE}\n{table(found)}\n{explanation()}"
+    )
     kept = ("n", "n_known", "ceiling", "accuracy", "acc_known", "precision", "coverage", "mc", "uc", "oc",
             "ece_debiased", "recall_at_p95")  # fmt: skip
     ranks = {rank: {k: row[k] for k in kept} for rank, row in found.to_json()["ranks"].items()}

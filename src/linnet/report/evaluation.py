@@ -135,6 +135,7 @@ def _draw_legend(figure: Any, evaluations: Mapping[str, Evaluation]) -> None:
 
 
 def _label(name: str, evaluation: Evaluation) -> str:
+    name = name if len(name) <= 36 else f"…{name[-35:]}"  # longer ones would leave the figure
     return f"{name} (cut {evaluation.minimum:g})" if evaluation.minimum > 0 else name
 
 

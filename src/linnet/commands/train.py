@@ -144,9 +144,8 @@ def _measured(held_out: HeldOut) -> dict[str, object]:
             minimum=DEFAULT_CONFIDENCE,
             resamples=200,
         )
-    _log(
-        f"records set aside at random (views as in training), cut at {DEFAULT_CONFIDENCE}\n{table(found)}\n{explanation()}"
-    )
+    title = f"records set aside at random (views as in training), cut at {DEFAULT_CONFIDENCE}"
+    _log(f"{title}\n{table(found)}\n{explanation()}")
     kept = ("n", "n_known", "ceiling", "accuracy", "acc_known", "precision", "coverage", "mc", "uc", "oc",
             "ece_debiased", "recall_at_p95")  # fmt: skip
     ranks = {rank: {k: row[k] for k in kept} for rank, row in found.to_json()["ranks"].items()}

@@ -76,7 +76,7 @@ def parse_scored(
     mmseqs = all(_MMSEQS.match(p) for p in parts if p)
     taxa: list[Taxon] = []
     supports: list[float] = []
-    last, gap = -1, False
+    last, gap, bare = -1, False, 0
     for part in parts:
         support = _SUPPORT.search(part)
         if support and len(support[0]) < len(part):
@@ -90,6 +90,7 @@ def parse_scored(
                     remedy="Prefix the names (d__, p__ ...) or give a table with a column for each rank.",
                 )
             rank = ranks[last + 1]
+            bare += 1
         if rank in ranks:
             last = list(ranks).index(rank)
         if _is_blank(name):
@@ -101,6 +102,7 @@ def parse_scored(
         taxa.append(Taxon(rank, name))
         if support:
             supports.append(float(support[1]))
+    notes["bare names among prefixed ones"] += bare if bare < len(parts) else 0
     return tuple(taxa), tuple(supports) if len(supports) == len(taxa) else ()
 
 
@@ -207,6 +209,7 @@ def read_lineages(path: str | Path, *, taxonomy: Taxonomy | None = None) -> Line
             table.notes["repeated ids"] += 1
         if not lineage:
             table.notes["without a lineage"] += 1
+    table.notes = +table.notes  # drop what did not occur
     if not table.lineages:
         raise UserError("no lineages", where=str(path), expected="lines of 'id<TAB>lineage', or a column for each rank")
     return table

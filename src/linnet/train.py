@@ -112,6 +112,9 @@ def train(
         log(f"{turned:,} references read as the other strand and were turned")
     labels = [lineages[i] for i in ids]
     full = Taxonomy.from_lineages(labels)
+    if full.homonyms:
+        example = next(iter(full.homonyms))
+        log(f"{len(full.homonyms):,} names are borne by several taxa, '{example}' for one; their paths keep them apart")
     nodes = np.array([full.find(label)[0] for label in labels])
     at_random = split.at_random([(groups or {}).get(i, i) for i in ids], config.hold_out, random)
     hidden = split.whole_clades(full, nodes, config.hidden_clades, random)

@@ -91,6 +91,15 @@ def test_a_mistake_is_one_line_and_an_exit_code(  # type: ignore[no-untyped-def]
     assert message in err
 
 
+def test_any_flag_may_stand_in_a_file(capsys, reads: Path, tiny_model: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    config = tmp_path / "c.toml"
+    config.write_text(f'model = "{tiny_model}"\nformat = "qiime"\nconfidence = 1\n')
+    _, out, _ = run(capsys, "classify", reads, "--config", config)
+    assert out.splitlines()[1].split("\t")[1] == "Unassigned"
+    _, out, _ = run(capsys, "classify", reads, "--config", config, "--confidence", 0.5)  # typed flags go first
+    assert out.splitlines()[1].split("\t")[1].startswith("d__Bacteria; p__")
+
+
 def test_an_unknown_command_exits_2() -> None:
     with pytest.raises(SystemExit) as stop:
         main(["frobnicate"])
@@ -141,10 +150,26 @@ def test_train_then_classify(capsys, tmp_path: Path, genes, kind: str) -> None: 
         assert settings["config"]["batch"] == 32
 
 
+@pytest.mark.slow
+def test_training_without_a_hold_out_gives_an_uncalibrated_model(capsys, tmp_path: Path, genes) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("torch")
+    sequences = write_fasta(tmp_path / "s.fasta", genes[0])
+    taxonomy = tmp_path / "t.tsv"
+    taxonomy.write_text("".join(f"{i}\t{';'.join(t.name for t in row)}\n" for i, row in genes[1].items()))
+    code, _, err = run(capsys, "train", "rrna", "--sequences", sequences, "--taxonomy", taxonomy, "--out", tmp_path / "m",
+                       "--hold-out", 0, "--hidden-clades", 0, "--no-refit", "--epochs", 1, "--k", 4)  # fmt: skip
+    assert code == 0, err
+    assert set(json.loads((tmp_path / "m" / "calibration.json").read_text())["stop"]) == {0.0}
+
+
 def test_a_wrong_setting_in_a_file_is_named(capsys, tmp_path: Path, genes) -> None:  # type: ignore[no-untyped-def]
     pytest.importorskip("torch")
     sequences = write_fasta(tmp_path / "s.fasta", genes[0])
-    for text, message in (("epoch = 3\n", "unknown setting: epoch"), ('epochs = "3"\n', "epochs = '3'")):
+    for text, message in (
+        ("epoch = 3\n", "unknown setting: epoch"),
+        ('kind = "deep"\n', "kind = 'deep'. Expected one of compact"),
+        ("threads = 0\n", "'0' where a count belongs"),
+    ):
         (tmp_path / "c.toml").write_text(text)
         code, _, err = run(capsys, "train", "rrna", "--sequences", sequences, "--out", tmp_path / "m",
                            "--config", tmp_path / "c.toml")  # fmt: skip

@@ -8,10 +8,12 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 import linnet
 from linnet import commands
 from linnet.errors import UserError
+from linnet.options import use_file
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     chosen = next((a for a in argv if not a.startswith("-")), "")
     try:
-        args = _parser(chosen).parse_args(argv)
+        args = _parser(chosen, argv).parse_args(argv)
         args.run(args)
         sys.stdout.flush()
         return 0
@@ -34,8 +36,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
 
 
-def _parser(chosen: str) -> argparse.ArgumentParser:
+def _parser(chosen: str, argv: Sequence[str]) -> argparse.ArgumentParser:
     """The parser, with the options of the chosen command only: those of others may need slow imports."""
+    only_file = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    only_file.add_argument("--config", type=Path, metavar="FILE", help="TOML with any of these flags, by name")
     parser = argparse.ArgumentParser(prog="linnet", description=linnet.__doc__)
     parser.add_argument("--version", action="version", version=f"linnet {linnet.__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
@@ -47,9 +51,12 @@ def _parser(chosen: str) -> argparse.ArgumentParser:
             help=text.split("\n")[0],
             description=text,
             formatter_class=argparse.RawDescriptionHelpFormatter,
+            parents=[only_file],
         )
         if found.name == chosen:
             command.add_options(sub)
+            if file := only_file.parse_known_args(argv)[0].config:
+                use_file(sub, file)
         sub.set_defaults(run=command.run)
     return parser
 

@@ -1,4 +1,4 @@
-"""Command-line flags: kinds that several commands share, and dataclasses as flags and as TOML."""
+"""Command-line flags: kinds that several commands share, dataclasses as flags, and flags from a TOML file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ast
 import inspect
 import textwrap
 import tomllib
-from dataclasses import MISSING, fields, is_dataclass
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
@@ -67,51 +67,43 @@ def add_flags(parser: argparse.ArgumentParser, config: type[Any]) -> None:
             group.add_argument(flag, type=kind, default=None, metavar=kind.__name__.upper(), help=text)
 
 
-def build(config: type[T], arguments: argparse.Namespace, file: Path | None) -> T:
-    """The dataclass from flags, then the TOML file, then its own defaults.
-
-    Raises:
-        UsageError: a name in the file that the dataclass does not have, or a value of another type.
-    """
-    given = _read_toml(file) if file else {}
-    result = _build(config, vars(arguments), given)
-    if given:
-        raise UsageError(
-            f"unknown setting{'s' if len(given) > 1 else ''}: {', '.join(sorted(given))}",
-            where=str(file),
-            remedy="The names are those of the flags, with underscores.",
-        )
-    return result
-
-
-def _build(config: type[T], flags: dict[str, Any], given: dict[str, Any]) -> T:
+def build(config: type[T], arguments: argparse.Namespace) -> T:
+    """The dataclass from its flags; what was not given keeps its default."""
     values, types = {}, get_type_hints(config)
     for item in fields(config):  # type: ignore[arg-type]
         kind = types[item.name]
         if is_dataclass(kind):
-            values[item.name] = _build(kind, flags, given)  # type: ignore[arg-type]
-            continue
-        in_file = given.pop(item.name, MISSING)
-        if flags.get(item.name) is not None:
-            values[item.name] = flags[item.name]
-        elif in_file is not MISSING:
-            values[item.name] = _typed(in_file, kind, item.name)
+            values[item.name] = build(kind, arguments)  # type: ignore[arg-type]
+        elif (value := getattr(arguments, item.name)) is not None:
+            values[item.name] = value
     return config(**values)
 
 
-def _typed(value: object, kind: type[Any], name: str) -> Any:
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise UsageError(f"{name} = {value!r}", expected=f"a value of type {kind.__name__}")
-    return value
+def use_file(parser: argparse.ArgumentParser, path: Path) -> None:
+    """Take a parser's defaults from a TOML file: the names of the flags, with underscores.
 
-
-def _read_toml(path: Path) -> dict[str, Any]:
+    Raises:
+        UsageError: not TOML, or a name or a choice that the command does not have.
+    """
     try:
-        return tomllib.loads(path.read_text())
+        given = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be read ({error})", where=str(path), expected="a TOML file") from error
+    flags = {action.dest: action for action in parser._actions if action.option_strings}
+    unknown = sorted(set(given) - set(flags))
+    if unknown:
+        raise UsageError(
+            f"unknown setting{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}",
+            where=str(path),
+            remedy="The names are those of the flags, with underscores.",
+        )
+    for name, value in given.items():
+        choices = list(flags[name].choices or ())
+        if choices and value not in choices:  # argparse checks only what is typed
+            raise UsageError(f"{name} = {value!r}", where=str(path), expected=f"one of {', '.join(choices)}")
+        flags[name].required = False
+        # A text default goes through the flag's own conversion, and so through its checks.
+        flags[name].default = value if isinstance(value, bool) else str(value)
 
 
 def _field_texts(config: type[Any]) -> dict[str, str]:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 from linnet.errors import UserError, missing_extra
 from linnet.lineages import read_lineages
 from linnet.ncbi import read_taxdump
-from linnet.options import add_flags, build
+from linnet.options import add_flags, build, positive
 from linnet.prediction import DEFAULT_CONFIDENCE
 from linnet.records import read
 from linnet.taxonomy import Lineage
@@ -53,10 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         default="compact",
         help="compact: the network (default); the others are baselines: nearest reference by k-mers, commonest lineage",
     )
-    parser.add_argument(
-        "--config", type=Path, metavar="FILE", help="TOML with the settings below, under the same names"
-    )
-    parser.add_argument("--threads", type=int, default=2, metavar="N", help="threads (default: 2)")
+    parser.add_argument("--threads", type=positive, default=2, metavar="N", help="threads (default: 2)")
     add_flags(parser, _train().Config)
 
 
@@ -66,7 +63,7 @@ def run(args: argparse.Namespace) -> None:
     from linnet.checkpoint import save
 
     train = _train()
-    config = build(train.Config, args, args.config)
+    config = build(train.Config, args)
     sequences = _sequences(args.sequences)
     lineages = _lineages(args)
     missing = [i for i in sequences if i not in lineages]
@@ -81,7 +78,8 @@ def run(args: argparse.Namespace) -> None:
     torch.set_num_threads(args.threads)
     if args.kind == "compact":
         checkpoint, held_out = train.train(sequences, lineages, config, _log, _groups(args.groups))
-        checkpoint.origin["held_out"] = _measured(held_out)
+        if held_out.natural:
+            checkpoint.origin["held_out"] = _measured(held_out)
     else:
         checkpoint = train.baseline(args.kind, sequences, lineages)
     save(checkpoint, args.out)

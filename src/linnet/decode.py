@@ -34,20 +34,19 @@ def descend(
     each clade passed; novelty that of stopping there.
     """
     tree = posterior.taxonomy
-    order, first, counts = tree.level_order, tree.child_start, tree.child_count
-    clade_BL = posterior.clade_BN[:, order]  # the children of a taxon side by side
     predictions = []
     for row, (id, strand) in enumerate(zip(ids, strands, strict=True)):
         node, sure = 0, 1.0
         confidence: list[float] = []
         novelty = [float(posterior.place_BN[row, 0])]
-        while n := int(counts[node]):
-            a = int(first[node])
-            best = a + int(np.argmax(clade_BL[row, a : a + n]))
-            node = int(order[best])
-            sure = min(sure, float(clade_BL[row, best]))  # sums round: never let them rise
+        while tree.child_count[node]:
+            children = tree.children(node)
+            clades = posterior.clades(row, children)
+            best = int(np.argmax(clades))
+            node = int(children[best])
+            sure = min(sure, max(float(clades[best]), 0.0))  # sums round: never let them rise
             confidence.append(sure)
-            novelty.append(0.0 if not counts[node] else float(posterior.place_BN[row, node]))
+            novelty.append(float(posterior.place_BN[row, node]) if tree.child_count[node] else 0.0)
         predictions.append(
             Prediction(
                 id,

@@ -41,12 +41,17 @@ class Posterior:
     taxonomy: Taxonomy
     place_BN: NDArray[np.floating]
 
+    def clades(self, row: int, nodes: NDArray[np.integer]) -> NDArray[np.float64]:
+        """The probability that the organism of one record lies in each of these clades, 1 for the root."""
+        sums = self._sums[row]
+        return np.asarray(sums[self.taxonomy.end[nodes]] - sums[nodes])
+
     @cached_property
-    def clade_BN(self) -> NDArray[np.float64]:
-        """float64 (B, N): the probability that the organism lies in each clade, 1 for the root."""
+    def _sums(self) -> NDArray[np.float64]:
+        """(B, N + 1): as a clade is a slice, its probability is a difference of two of these."""
         sums = np.zeros((self.place_BN.shape[0], self.place_BN.shape[1] + 1))
         np.cumsum(self.place_BN, axis=1, out=sums[:, 1:])
-        return np.asarray(np.clip(sums[:, self.taxonomy.end] - sums[:, :-1], 0.0, 1.0))
+        return sums
 
 
 @dataclass(frozen=True, slots=True)

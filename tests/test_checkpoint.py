@@ -68,6 +68,9 @@ def test_what_is_not_a_model_is_neither_read_nor_overwritten(tmp_path: Path, sav
         checkpoint.load(tmp_path / "other")
     with pytest.raises(UserError, match="exists and is not a linnet model"):
         checkpoint.save(checkpoint.load(saved), tmp_path / "other")
+    (tmp_path / "other" / "model.json").write_text("{}")
+    with pytest.raises(UserError, match=r"exists and is not a linnet model \(it holds thesis.txt\)"):
+        checkpoint.save(checkpoint.load(saved), tmp_path / "other")
     assert (tmp_path / "other" / "thesis.txt").read_text() == "years of work"
 
 
@@ -78,7 +81,7 @@ def test_a_pickle_in_the_arrays_is_refused(saved: Path) -> None:
     sums = (saved / "SHA256SUMS").read_text().splitlines()
     digest = checkpoint._sha256(saved / "taxonomy.npz")
     (saved / "SHA256SUMS").write_text("\n".join(s if "taxonomy" not in s else f"{digest}  taxonomy.npz" for s in sums))
-    with pytest.raises(UserError, match="cannot be read.*allow_pickle"):
+    with pytest.raises(UserError, match="cannot be read.*more than plain numbers"):
         checkpoint.load(saved)
 
 

@@ -91,7 +91,7 @@ def test_the_summary_counts_what_happened(predictor, records) -> None:  # type: 
     list(summary.watch(predictor.classify([*records, "", "ACG", "ACGT"])))
     text = "\n".join(summary.lines())
     assert f"{len(records) + 3} records" in text
-    assert "2 unreadable: some bases; at least some are needed" in text
+    assert "2 unreadable: too few bases; at least 54 are needed" in text
     assert Summary().lines() == ["no records"]
 
 

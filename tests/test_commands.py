@@ -162,6 +162,70 @@ def test_training_without_a_hold_out_gives_an_uncalibrated_model(capsys, tmp_pat
     assert set(json.loads((tmp_path / "m" / "calibration.json").read_text())["stop"]) == {0.0}
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [("--epochs", 0), ("--batch", 0), ("--learning-rate", "nan"), ("--hold-out", 1), ("--k", 30), ("--dropout", 1),
+     ("--windows", 0.9), ("--shortest", 900), ("--seed", -1), ("--precision", "fp64"), ("--clip", -1)],
+)  # fmt: skip
+def test_a_setting_that_makes_no_sense_is_refused_at_once(capsys, tmp_path: Path, setting) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("torch")
+    code, _, err = run(capsys, "train", "rrna", "--sequences", tmp_path / "s.fa", "--out", tmp_path / "m", *setting)
+    assert (code, len(err.splitlines())) == (2, 1)
+    assert "Expected" in err
+
+
+def test_a_place_for_the_model_is_checked_before_training(capsys, tmp_path: Path, genes) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("torch")
+    sequences = write_fasta(tmp_path / "s.fasta", genes[0])
+    (tmp_path / "thesis").mkdir()
+    code, _, err = run(capsys, "train", "rrna", "--sequences", sequences, "--out", tmp_path / "thesis")
+    assert code == 1
+    assert "exists and is not a linnet model" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("dialect", ["dada2", "sintax", "silva"])
+def test_references_may_carry_their_lineages(capsys, tmp_path: Path, genes, dialect: str) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("torch")
+    headers = {
+        "dada2": lambda i, row: ";".join(t.name for t in row) + ";",
+        "sintax": lambda i, row: f"{i};tax=" + ",".join(f"{t.rank[0]}:{t.name}" for t in row) + ";",
+        "silva": lambda i, row: f"{i} " + ";".join(t.name for t in row),
+    }
+    sequences = write_fasta(tmp_path / "s.fa", {f"{n}": s for n, s in enumerate(genes[0].values())})
+    lines = [f">{headers[dialect](i, genes[1][i])}\n{s}\n" for i, s in genes[0].items()]
+    sequences.write_text("".join(lines))
+    code, _, err = run(capsys, "train", "rrna", "--sequences", sequences, "--out", tmp_path / "m", "--kind", "nearest")
+    assert code == 0, err
+    assert "species  24" in run(capsys, "describe", tmp_path / "m")[1]
+
+
+def test_reads_are_not_overwritten_by_their_names(capsys, reads: Path, tiny_model: Path) -> None:  # type: ignore[no-untyped-def]
+    before = reads.read_bytes()
+    code, _, err = run(capsys, "classify", reads, "--model", tiny_model, "--out", reads)
+    assert code == 2
+    assert "is also read" in err
+    assert reads.read_bytes() == before
+
+
+def test_only_linnets_own_tables_are_recut(capsys, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    table = tmp_path / "q.tsv"
+    table.write_text("Feature ID\tTaxon\tConfidence\nr\td__Bacteria\t0.9\n")
+    code, _, err = run(capsys, "recut", table, "--confidence", 0.5)
+    assert code == 1
+    assert "one of linnet's: jsonl, tsv, csv" in err
+
+
+@pytest.mark.parametrize("flag", ["--truth", "--queries"])
+def test_a_directory_where_a_table_belongs_is_one_line(capsys, tmp_path: Path, flag: str) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "t.tsv").write_text("r\tBacteria\n")
+    flags = {"--truth": tmp_path / "t.tsv"} | {flag: tmp_path}
+    argv = [x for item in flags.items() for x in item]
+    code, _, err = run(capsys, "evaluate", tmp_path / "t.tsv", *argv)
+    assert (code, len(err.splitlines())) == (1, 1)
+    assert "Is a directory" in err
+
+
 def test_a_wrong_setting_in_a_file_is_named(capsys, tmp_path: Path, genes) -> None:  # type: ignore[no-untyped-def]
     pytest.importorskip("torch")
     sequences = write_fasta(tmp_path / "s.fasta", genes[0])

@@ -11,7 +11,7 @@ import pytest
 
 from linnet.errors import UsageError, UserError
 from linnet.evaluate import compare, evaluate, explanation, table
-from linnet.prediction import Prediction
+from linnet.prediction import Prediction, foreign
 from linnet.report.evaluation import plot
 from linnet.taxonomy import RANKS, Taxon
 
@@ -141,3 +141,9 @@ def test_without_matplotlib_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(UserError, match=r"linnet\[report\]"):
         plot({"a": evaluate(PREDICTIONS, TRUTH, resamples=0)}, tmp_path / "p.png")
+
+
+def test_an_underscore_for_a_blank_is_no_error():
+    truth = {"q": (Taxon("domain", "B"), Taxon("species", "Aus bus"))}
+    answer = {"q": foreign("q", (Taxon("domain", "B"), Taxon("species", "Aus_bus")), ())}
+    assert evaluate(answer, truth, resamples=0).ranks["species"].scores.accuracy == 1.0

@@ -11,7 +11,7 @@ SOURCE = Path(__file__).parent.parent / "src" / "linnet"
 
 LAYERS = (
     {"", "errors", "strings", "taxonomy", "records", "lineages", "ncbi", "prediction", "regions", "split", "formats",
-     "options", "outputs"},
+     "inputs", "options", "outputs"},
     {"kmers", "sibling_groups", "decode", "calibrate", "outcomes", "metrics", "significance", "compact", "baselines",
      "checkpoint", "predictor"},
     {"encoders", "heads", "losses", "model", "families"},

@@ -73,7 +73,7 @@ def test_written_lineages_are_read_back(words: list[str]) -> None:
 @pytest.mark.parametrize(
     ("header", "expected"),
     [
-        ("X1;tax=d:Bacteria,p:Bacillota,s:Lactobacillus_gasseri;", (FULL[0], FULL[1], FULL[6])),
+        ("X1;tax=d:Bacteria,p:Bacillota,s:Lactobacillus_gasseri;", (FULL[0], FULL[1], Taxon("species", "Lactobacillus_gasseri"))),
         ("Bacteria;Bacillota;Bacilli;", FULL[:3]),
         ("AB001.1.1500 Bacteria;Bacillota;Bacilli", FULL[:3]),
         ("AB001 Lactobacillus gasseri DSM 20243", (FULL[5], FULL[6])),

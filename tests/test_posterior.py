@@ -70,7 +70,7 @@ def test_a_lineage_is_a_path_that_a_higher_cut_never_deepens(tree: Taxonomy, see
 
 
 def test_why_a_lineage_stops() -> None:
-    whole = Prediction("r", lineage("B;P;C"), (0.99, 0.8, 0.3), (0.0, 0.02, 0.45, 0.0), 3, Stopped.NAMED, "+")
+    whole = Prediction("r", lineage("B;P;C"), (0.99, 0.8, 0.3), (0.0, 0.02, 0.55, 0.0), 3, Stopped.NAMED, "+")
     assert whole.recut(0.2).stopped == Stopped.NAMED
     novel = whole.recut(0.7)
     assert (novel.cut, novel.stopped, novel.kept_confidence) == (2, Stopped.NOVEL, 0.8)

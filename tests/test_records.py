@@ -92,6 +92,7 @@ def test_an_empty_file_has_no_records(tmp_path: Path) -> None:
         (b">p1 protein\nMKVLLAEFW\n", r"r\.fa, line 1: record 'p1' has 'E', 'F', 'L'.*looks like a protein"),
         (b">a\nACGT\n>b\nACGT!ACGTACGTACGTACGT\n", r"r\.fa, line 3: record 'b' has '!', 1 of 21 letters.*Mend or remove"),
         (b"@a\nACGT\n+\nIII\n", r"r\.fa, line 4: Length of sequence and qualities differ.*cut short"),
+        (b">a\rACGT\r>b\rGG\r", r"r\.fa, line 1: carriage returns within a line"),
         (b"@a\nACGT\n+\n", r"r\.fa, line 4.*cut short"),
         ("@ñ\nACGT\n+\nIIII\n".encode(), r"r\.fa.*Non-ASCII.*FASTA"),
     ],

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -22,6 +24,9 @@ from linnet.taxonomy import Taxonomy
 
 FORMAT = 1
 """The number of the folder's format; a reader of a later version reads every earlier one."""
+
+FILES = ("calibration.json", "model.json", "model.safetensors", "origin.json", "taxonomy.npz")
+"""The files of a model, each of which SHA256SUMS must list."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
     Raises:
         UserError: `folder` exists and is not a checkpoint.
     """
-    folder = Path(folder)
-    if folder.exists() and not (folder / "model.json").exists():
-        raise UserError("exists and is not a linnet model", where=str(folder), remedy="Choose another --out.")
+    folder = Path(folder).resolve()
+    check_free(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     temporary.chmod(0o755)  # mkdtemp gives none but the owner a look
@@ -68,10 +72,33 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         for path in temporary.iterdir():
             path.chmod(0o644)
         if folder.exists():
-            shutil.rmtree(folder)
-        temporary.rename(folder)
+            old = temporary.with_name(f"{temporary.name}.old")
+            folder.rename(old)
+            temporary.rename(folder)
+            shutil.rmtree(old)
+        else:
+            temporary.rename(folder)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def check_free(folder: Path) -> None:
+    """Make sure that a model may be written to `folder`: that it is not there, or is a model and nothing else.
+
+    Raises:
+        UserError: it is something else, or holds something else.
+    """
+    found = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+    if folder.exists() and ("model.json" not in found or found - {*FILES, "SHA256SUMS"}):
+        strange = sorted(found - {*FILES, "SHA256SUMS"})
+        raise UserError(
+            f"exists and is not a linnet model{f' (it holds {strange[0]})' if strange else ''}",
+            where=str(folder),
+            remedy="Choose another --out.",
+        )
+    parent = next(p for p in folder.absolute().parents if p.exists())
+    if not parent.is_dir() or not os.access(parent, os.W_OK):
+        raise UserError("cannot be made there", where=str(folder), remedy="Choose another --out.")
 
 
 def load(folder: str | Path) -> Checkpoint:
@@ -103,21 +130,24 @@ def load(folder: str | Path) -> Checkpoint:
         numbers = _read_json(folder / "calibration.json")
         levels: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in numbers.items()}
         calibration = Calibration(**levels)
+        if not all(np.isfinite(t).all() for t in tensors.values()):
+            raise ValueError("a weight is not a number")
         return Checkpoint(model, tensors, taxonomy, calibration, _read_json(folder / "origin.json"))
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"cannot be read ({error})", where=str(folder), remedy="Copy the model again.") from error
+    except (SafetensorError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
+        text = "it holds more than plain numbers" if "pickle" in str(error) else str(error)
+        raise UserError(f"cannot be read ({text})", where=str(folder), remedy="Copy the model again.") from error
 
 
 def _check_digests(folder: Path) -> None:
     sums = folder / "SHA256SUMS"
     if not sums.is_file():
         raise UserError("SHA256SUMS is missing", where=str(folder), remedy="Copy the model again.")
-    for line in sums.read_text().splitlines():
-        digest, _, name = line.partition("  ")
-        path = folder / Path(name).name
+    listed = {name: digest for digest, _, name in (row.partition("  ") for row in sums.read_text().splitlines())}
+    for name in FILES:
+        path = folder / name
         if not path.is_file():
             raise UserError("missing", where=str(path), remedy="Copy the model again.")
-        if _sha256(path) != digest:
+        if _sha256(path) != listed.get(name):
             raise UserError(
                 "is not the file that was saved (its SHA-256 differs)",
                 where=str(path),

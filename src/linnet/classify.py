@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -77,11 +78,11 @@ class Summary:
         named = ", ".join(f"{rank} {self.at_rank[rank] / self.records:.1%}" for rank in RANKS if self.at_rank[rank])
         lines = [f"{self.records:,} records; named to {named or 'nothing'}"]
         if self.stopped[Stopped.NOVEL]:
-            lines.append(f"{self.stopped[Stopped.NOVEL]:,} end where the reference has nothing that fits")
+            lines.append(f"{self.stopped[Stopped.NOVEL]:,} are probably new to the reference below their last name")
         lines += [f"{n:,} unreadable: {reason}" for reason, n in self.reasons.most_common(5)]
         return lines
 
 
 def _kind_of(reason: str) -> str:
-    """A reason without its numbers, to count alike ones together."""
-    return " ".join("some" if word.isdigit() else word for word in reason.split())
+    """A reason without its first number, to count alike ones together."""
+    return re.sub(r"^\d+", "too few", reason)

@@ -27,6 +27,9 @@ class CompactNetwork:
         self.weight = {name: np.asarray(t, np.float32) for name, t in tensors.items()}
         self.reader = KmerReader(self.weight["encoder.log_odds_V"])
         self.calibration = calibration or Calibration.none(self.groups.levels)
+        columns = len(self.weight["head.scores.bias"])
+        if columns != len(self.groups) or len(self.calibration.stop) != self.groups.levels:
+            raise ValueError(f"{columns} columns for a tree that needs {len(self.groups)}")
 
     def scores(self, counts_BV: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (M, B): scores as trained, before calibration and the softmax among siblings."""

@@ -31,6 +31,16 @@ class UsageError(UserError):
     exit_code = 2
 
 
+def require(condition: bool, setting: str, expected: str) -> None:
+    """Refuse a setting that makes no sense.
+
+    Raises:
+        UsageError: `condition` does not hold (which it does not for NaN either).
+    """
+    if not condition:
+        raise UsageError(setting, expected=expected)
+
+
 def missing_extra(package: str, extra: str, purpose: str) -> UserError:
     """The error for an optional library that is not installed."""
     return UserError(

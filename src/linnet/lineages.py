@@ -9,9 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from xopen import xopen
-
 from linnet.errors import UserError
+from linnet.inputs import open_text
 from linnet.taxonomy import CANONICAL, RANKS, Lineage, Taxon, Taxonomy
 
 BLANK_NAMES = frozenset(
@@ -153,7 +152,7 @@ def parse_header(header: str, taxonomy: Taxonomy | None = None) -> Lineage | Non
     """
     tax = re.search(r";tax=([^;]*)", header)
     if tax:
-        return parse_lineage(tax[1].replace("_", " "))
+        return parse_lineage(tax[1])
     uniprot = re.search(r"\bOS=(.+?) OX=(\d+)", header)
     if uniprot:
         return _resolve(Taxon("species", uniprot[1].strip(), int(uniprot[2])), taxonomy)
@@ -169,6 +168,12 @@ def parse_header(header: str, taxonomy: Taxonomy | None = None) -> Lineage | Non
     if len(words) >= 2 and words[0][:1].isupper() and words[1][:1].islower():
         return (Taxon("genus", words[0]), Taxon("species", f"{words[0]} {words[1]}"))
     return None
+
+
+def id_of_reference(header: str, count: int) -> str:
+    """The id of the `count`-th record of references: where DADA2 puts the lineage in its stead, a number."""
+    id = header.split(None, 1)[0] if header else ""
+    return f"reference{count}" if ";" in id and ";tax=" not in id else id
 
 
 def _resolve(taxon: Taxon, taxonomy: Taxonomy | None) -> Lineage:
@@ -216,40 +221,33 @@ def read_lineages(path: str | Path, *, taxonomy: Taxonomy | None = None) -> Line
 
 
 def _rows(path: Path, taxonomy: Taxonomy | None, table: LineageTable) -> Iterator[tuple[int, str, Lineage]]:
-    try:
-        with xopen(path, "rt", encoding="utf-8-sig", threads=0) as file:
-            lines = ((n, text.rstrip("\r\n")) for n, text in enumerate(file, 1))
-            head = next(((n, t) for n, t in lines if t.strip()), None)
-            if head is None:
-                return
-            if head[1].startswith(">"):
-                table.dialect = "FASTA headers"
-                yield from _fasta_rows(head, lines, taxonomy, table)
-                return
-            ranks = _rank_columns(head[1])
-            if ranks is not None:
-                table.dialect = "a column for each rank"
-                yield from _column_rows(head[1], ranks, lines, str(path), table)
-            else:
-                table.dialect = "id and lineage"
-                yield from _pair_rows(head, lines, taxonomy, str(path), table)
-    except FileNotFoundError as error:
-        raise UserError("no such file", where=str(path), remedy="Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise UserError("not text", where=str(path), expected="a table of lineages, or FASTA") from error
+    with open_text(path, "a table of lineages, or FASTA") as file:
+        lines = ((n, text.rstrip("\r\n")) for n, text in enumerate(file, 1))
+        head = next(((n, t) for n, t in lines if t.strip()), None)
+        if head is None:
+            return
+        if head[1].startswith(">"):
+            table.dialect = "FASTA headers"
+            yield from _fasta_rows(head, lines, taxonomy, table)
+            return
+        ranks = _rank_columns(head[1])
+        if ranks is not None:
+            table.dialect = "a column for each rank"
+            yield from _column_rows(head[1], ranks, lines, str(path), table)
+        else:
+            table.dialect = "id and lineage"
+            yield from _pair_rows(head, lines, taxonomy, str(path), table)
 
 
 def _fasta_rows(
     head: tuple[int, str], lines: Iterator[tuple[int, str]], taxonomy: Taxonomy | None, table: LineageTable
 ) -> Iterator[tuple[int, str, Lineage]]:
-    for number, text in _chain(head, lines):
-        if not text.startswith(">"):
-            continue
-        header = text[1:].strip()
+    headers = ((n, text[1:].strip()) for n, text in _chain(head, lines) if text.startswith(">"))
+    for count, (number, header) in enumerate(headers, 1):
         lineage = parse_header(header, taxonomy)
         if lineage is None:
             table.notes["headers without a lineage"] += 1
-        yield number, header.split(None, 1)[0] if header else "", lineage or ()
+        yield number, id_of_reference(header, count), lineage or ()
 
 
 def _chain(head: tuple[int, str], lines: Iterator[tuple[int, str]]) -> Iterator[tuple[int, str]]:

@@ -206,7 +206,12 @@ def _true_path(query: str, truth: Mapping[str, Lineage]) -> NamePath:
 
 
 def _names(lineage: Lineage) -> NamePath:
-    return tuple(taxon.name if taxon else None for taxon in canonical(lineage))
+    return tuple(_spelt(taxon.name) if taxon else None for taxon in canonical(lineage))
+
+
+def _spelt(name: str) -> str:
+    """A name as it is compared: tools that cannot write blanks (vsearch, say) put underscores in their stead."""
+    return name.replace("_", " ")
 
 
 def _answer(prediction: Prediction | None) -> _Answer:
@@ -221,7 +226,7 @@ def _answer(prediction: Prediction | None) -> _Answer:
             rank = CANONICAL.get(taxon.rank)
             level = RANKS.index(rank) if rank else -1
             if level >= 0 and names[level] is None:
-                names[level], confidence[level] = taxon.name, p
+                names[level], confidence[level] = _spelt(taxon.name), p
                 path_confidence[level] = lowest if scored else math.nan
     return _Answer(tuple(names), tuple(confidence), tuple(path_confidence))
 

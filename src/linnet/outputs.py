@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -30,20 +30,28 @@ def open_output(path: str | Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    path = Path(path)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # the ending tells how to compress
+    path = Path(path).resolve()  # the file that a link points to is renewed, not the link
+    if path.is_dir():
+        raise UserError("is a directory", where=str(path), remedy="Choose a file for --out.")
     try:
-        with xopen(temporary, "wt", encoding="utf-8", newline="", threads=0) as file:
-            yield file
-        temporary.replace(path)
+        if path.exists() and not path.is_file():  # a pipe or a device cannot be renamed over
+            with path.open("w", encoding="utf-8", newline="") as file:
+                yield file
+            return
+        temporary = path.with_name(f".{os.getpid()}.{path.name}")  # the ending tells how to compress
+        try:
+            with xopen(temporary, "wt", encoding="utf-8", newline="", threads=0) as file:
+                yield file
+            temporary.replace(path)
+        finally:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
     except OSError as error:
-        if error.filename is None or Path(error.filename) not in (temporary, path):
+        if isinstance(error, BrokenPipeError):
             raise
         raise UserError(
             f"cannot be written ({error.strerror})", where=str(path), remedy="Choose another --out."
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def write_predictions(predictions: Iterable[Prediction], path: Path | None, format: str | None) -> None:

@@ -23,7 +23,7 @@ class Stopped(StrEnum):
     UNSURE = "unsure"
     """The next name would have been below the cut."""
     NOVEL = "novel"
-    """A taxon that the reference lacks is more probable than any that it has."""
+    """More probably than not, the organism is new below the last taxon: none of those the reference has there."""
     UNREADABLE = "unreadable"
     """The record cannot be judged; the reason is given."""
 
@@ -100,8 +100,7 @@ class Prediction:
             cut += 1
         if cut == len(self.lineage) and cut:
             return replace(self, cut=cut, stopped=Stopped.NAMED, reason="")
-        ahead = self.confidence[cut] if self.confidence else 0.0
-        new = cut < len(self.novelty) and self.novelty[cut] > ahead
+        new = cut < len(self.novelty) and self.novelty[cut] > 0.5
         reason = "" if cut else f"no domain reaches the confidence {minimum:g}"
         return replace(self, cut=cut, stopped=Stopped.NOVEL if new else Stopped.UNSURE, reason=reason)
 

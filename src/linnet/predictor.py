@@ -29,19 +29,12 @@ class Predictor:
     def __init__(self, checkpoint: Checkpoint) -> None:
         self.checkpoint = checkpoint
         self.taxonomy = checkpoint.taxonomy
-        kind = checkpoint.model.get("kind")
-        if kind == "compact":
-            self._network: CompactNetwork | Commonest | Nearest = CompactNetwork(
-                checkpoint.tensors, self.taxonomy, checkpoint.calibration
-            )
-        elif kind == "nearest":
-            self._network = Nearest(checkpoint.tensors, self.taxonomy)
-        elif kind == "commonest":
-            self._network = Commonest(checkpoint.tensors, self.taxonomy)
-        else:
+        try:
+            self._network = _network(checkpoint)
+        except (KeyError, ValueError, IndexError) as error:
             raise UserError(
-                f"a model of kind {kind!r}", expected="compact, nearest or commonest", remedy="Update linnet."
-            )
+                f"the model's weights do not fit its tree ({error})", remedy="Copy or train the model again."
+            ) from error
         self._lineages = LineageCache(self.taxonomy)
         self._blas = ThreadpoolController()
 
@@ -98,6 +91,17 @@ class Predictor:
                 return f"{len(record.sequence)} bases; at least {needed + k - 1} are needed"
             return f"{kmers} of its {k}-mers are free of ambiguous bases; at least {needed} are needed"
         return ""
+
+
+def _network(checkpoint: Checkpoint) -> CompactNetwork | Commonest | Nearest:
+    kind = checkpoint.model.get("kind")
+    if kind == "compact":
+        return CompactNetwork(checkpoint.tensors, checkpoint.taxonomy, checkpoint.calibration)
+    if kind == "nearest":
+        return Nearest(checkpoint.tensors, checkpoint.taxonomy)
+    if kind == "commonest":
+        return Commonest(checkpoint.tensors, checkpoint.taxonomy)
+    raise UserError(f"a model of kind {kind!r}", expected="compact, nearest or commonest", remedy="Update linnet.")
 
 
 def load(model: str | Path | None = None) -> Predictor:

@@ -13,6 +13,7 @@ import dnaio
 from xopen import xopen
 
 from linnet.errors import UserError
+from linnet.inputs import raise_readable
 
 Alphabet = Literal["dna", "protein"]
 
@@ -64,6 +65,8 @@ def record(id: str, sequence: str, *, alphabet: Alphabet = "dna", where: str = "
 
 def as_records(sequences: Iterable[str | SequenceRecord], alphabet: Alphabet = "dna") -> Iterator[SequenceRecord]:
     """Records as they are; plain strings become records named seq1, seq2 ..."""
+    if isinstance(sequences, str):
+        raise UserError("one string where a list of sequences belongs", remedy="Put it in a list: [sequence]")
     for number, item in enumerate(sequences, 1):
         yield item if isinstance(item, SequenceRecord) else record(f"seq{number}", item, alphabet=alphabet)
 
@@ -96,33 +99,13 @@ def read(path: str | Path, *, alphabet: Alphabet = "dna") -> Iterator[SequenceRe
                 yield item
     except UserError:
         raise
-    except FileNotFoundError as error:
-        raise UserError("no such file", where=name, remedy="Check the path.") from error
-    except (IsADirectoryError, PermissionError) as error:
-        raise UserError(str(error.strerror), where=name) from error
     except Exception as error:
-        if not _is_broken_archive(error):
-            raise
-        raise UserError(
-            f"the compressed data ends or breaks after record {count} ({error})",
-            where=name,
-            remedy="Copy or download the file again; 'gzip -t' (or 'zstd -t') tests it.",
-        ) from error
+        raise_readable(error, name, f" after record {count}")
 
 
 def _open(path: str | Path) -> io.BufferedReader:
     source = sys.stdin.buffer if str(path) == "-" else path
     return io.BufferedReader(xopen(source, "rb", threads=0), 1 << 18)  # type: ignore[arg-type]
-
-
-def _is_broken_archive(error: Exception) -> bool:
-    """Each decompressor has its own error class; what they share is where they come from."""
-    return isinstance(error, EOFError | OSError) or type(error).__name__.lower() in (
-        "error",
-        "isalerror",
-        "zstderror",
-        "lzmaerror",
-    )
 
 
 def _fasta(file: BinaryIO, name: str, alphabet: Alphabet) -> Iterator[SequenceRecord]:
@@ -132,6 +115,13 @@ def _fasta(file: BinaryIO, name: str, alphabet: Alphabet) -> Iterator[SequenceRe
     for number, line in enumerate(file, 1):
         if number == 1:
             line = line.removeprefix(b"\xef\xbb\xbf")
+        if b"\r" in line.rstrip(b"\r\n"):
+            raise UserError(
+                "carriage returns within a line",
+                where=f"{name}, line {number}",
+                expected="lines that end as on Linux, Windows or macOS",
+                remedy="For files of the classic Mac: tr '\\r' '\\n' < old > new",
+            )
         if line[:1] == b">":
             if header is not None:
                 yield _record(header, b"".join(lines), None, alphabet, f"{name}, line {start}")

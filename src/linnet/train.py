@@ -18,7 +18,7 @@ from linnet.calibrate import Calibration, Steps
 from linnet.checkpoint import Checkpoint
 from linnet.compact import CompactNetwork
 from linnet.decode import LineageCache, descend
-from linnet.errors import UserError
+from linnet.errors import UserError, require
 from linnet.families import rrna
 from linnet.families.rrna import References
 from linnet.kmers import BLOCK, KmerReader, count_all, log_odds
@@ -59,6 +59,21 @@ class Config:
     """Arithmetic of matrix products: bf16 or fp32."""
     seed: int = 42
     """Of the split, the first weights and every random choice."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "batch"):
+            require(getattr(self, name) >= 1, f"{name} {getattr(self, name)}", "1 or more")
+        for name in ("learning_rate", "clip"):
+            require(0 < getattr(self, name) < np.inf, f"{name} {getattr(self, name)}", "more than 0")
+        for name in ("hide", "hold_out", "hidden_clades"):
+            require(0 <= getattr(self, name) <= 0.5, f"{name} {getattr(self, name)}", "0 to 0.5")
+        require(0 <= self.weight_decay < np.inf, f"weight_decay {self.weight_decay}", "0 or more")
+        require(self.precision in ("bf16", "fp32"), f"precision {self.precision}", "bf16 or fp32")
+        require(0 <= self.seed < 2**32, f"seed {self.seed}", "0 to 4294967295")
+
+
+SHORTEST = 50
+"""Bases that a reference must have to be of use; ambiguous ones do not count."""
 
 
 @dataclass(frozen=True)
@@ -102,10 +117,9 @@ def train(
     Raises:
         UserError: too few references to learn from.
     """
-    ids = [i for i in sequences if lineages.get(i)]
+    ids = _usable(sequences, lineages, log)
     if len(ids) < 10:
-        raise UserError(f"{len(ids)} references with a lineage", expected="10 or more")
-    log(f"{len(ids):,} references with a lineage ({len(sequences) - len(ids):,} without)")
+        raise UserError(f"{len(ids)} usable references", expected="10 or more, with lineages")
     random = np.random.default_rng(config.seed)
     texts, turned = _one_strand([sequences[i] for i in ids], config.model.encoder.k)
     if turned:
@@ -114,7 +128,7 @@ def train(
     full = Taxonomy.from_lineages(labels)
     if full.homonyms:
         example = next(iter(full.homonyms))
-        log(f"{len(full.homonyms):,} names are borne by several taxa, '{example}' for one; their paths keep them apart")
+        log(f"names borne by several taxa: {len(full.homonyms):,}, '{example}' for one; their paths keep them apart")
     nodes = np.array([full.find(label)[0] for label in labels])
     at_random = split.at_random([(groups or {}).get(i, i) for i in ids], config.hold_out, random)
     hidden = split.whole_clades(full, nodes, config.hidden_clades, random)
@@ -164,7 +178,9 @@ def train(
 
 def baseline(kind: str, sequences: Mapping[str, str], lineages: Mapping[str, Lineage]) -> Checkpoint:
     """A baseline, `nearest` or `commonest`, from references and their lineages; nothing is learnt."""
-    ids = [i for i in sequences if lineages.get(i)]
+    ids = _usable(sequences, lineages, lambda _: None)
+    if not ids:
+        raise UserError("no usable references", expected="sequences with lineages")
     texts = [sequences[i] for i in ids]
     tree = Taxonomy.from_lineages(lineages[i] for i in ids)
     nodes = np.array([tree.find(lineages[i])[0] for i in ids])
@@ -251,7 +267,7 @@ def _calibrate(
         parts.append(Steps.of(network.groups, scores, reading.kmers_B, nodes, new, natural[block] | (nodes == 0)))
     levels = network.groups.levels
     calibration = calibrate.fit(Steps.join(parts), levels) if parts else Calibration.none(levels)
-    log(f"calibration: {calibration}")
+    log(f"calibrated on {len(everything):,} held-out references")
     views = [references.draw(int(i), random) for i in everything]
     return replace(calibration, kmers=config.model.views.shortest // 2), views
 
@@ -267,6 +283,17 @@ def _predict(network: CompactNetwork, tree: Taxonomy, ids: Sequence[str], views:
 
 
 # ---------------------------------------------------------------------- references
+
+
+def _usable(sequences: Mapping[str, str], lineages: Mapping[str, Lineage], log: Log) -> list[str]:
+    """Ids of the references that have a lineage and bases enough."""
+    labelled = [i for i in sequences if lineages.get(i)]
+    usable = [i for i in labelled if sum(map(sequences[i].count, "ACGT")) >= SHORTEST]
+    log(
+        f"{len(usable):,} references; left out: {len(sequences) - len(labelled):,} without a lineage, "
+        f"{len(labelled) - len(usable):,} with fewer than {SHORTEST} unambiguous bases"
+    )
+    return usable
 
 
 def _one_strand(sequences: list[str], k: int) -> tuple[list[str], int]:

@@ -36,6 +36,8 @@ def run(args: argparse.Namespace) -> None:
     from linnet.outputs import write_predictions
     from linnet.predictor import load
 
+    if args.out and args.out.is_file() and any(Path(p).is_file() and args.out.samefile(p) for p in args.sequences):
+        raise UsageError(f"--out {args.out} is also read", remedy="Choose another file for the results.")
     records = _records(args.sequences, args.shard)
     predictor = load(args.model)
     summary, started = Summary(), time.monotonic()

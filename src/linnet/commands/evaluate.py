@@ -17,6 +17,7 @@ import json
 from pathlib import Path
 
 from linnet.errors import UserError
+from linnet.inputs import open_text
 from linnet.options import positive, probability
 
 
@@ -44,7 +45,7 @@ def run(args: argparse.Namespace) -> None:
 
     names = [p.name for p in args.predictions]
     if len(set(names)) < len(names):
-        names = [f"{p.parent.name}/{p.name}" for p in args.predictions]
+        names = [f"{number}: {p.parent.name}/{p.name}" for number, p in enumerate(args.predictions, 1)]
     truth = {i: row for i, row in read_lineages(args.truth).lineages.items() if row}
     known = set(read_lineages(args.reference).lineages.values()) - {()} if args.reference else None
     queries = _ids(args.queries) if args.queries else list(truth)
@@ -91,12 +92,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _ids(path: Path) -> list[str]:
-    from xopen import xopen
-
-    try:
-        with xopen(path, "rt", threads=0) as file:
-            lines = [line.strip() for line in file if line.strip()]
-    except FileNotFoundError as error:
-        raise UserError("no such file", where=str(path), remedy="Check the path.") from error
+    with open_text(path, "FASTA, or an id a line") as file:
+        lines = [line.strip() for line in file if line.strip()]
     headers = [line[1:] for line in lines if line.startswith(">")]
     return list(dict.fromkeys(line.split()[0] for line in headers or lines))

@@ -22,5 +22,5 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from linnet.outputs import write_predictions
 
-    predictions = (p.recut(args.confidence) for p in formats.iterate(args.predictions))
+    predictions = (p.recut(args.confidence) for p in formats.iterate(args.predictions, only=("jsonl", "tsv", "csv")))
     write_predictions(predictions, args.out, args.format)

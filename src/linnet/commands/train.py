@@ -19,7 +19,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from linnet.errors import UserError, missing_extra
-from linnet.lineages import read_lineages
+from linnet.inputs import open_text
+from linnet.lineages import id_of_reference, read_lineages
 from linnet.ncbi import read_taxdump
 from linnet.options import add_flags, build, positive
 from linnet.prediction import DEFAULT_CONFIDENCE
@@ -60,11 +61,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     import torch
 
-    from linnet.checkpoint import save
+    from linnet.checkpoint import check_free, save
 
     train = _train()
     config = build(train.Config, args)
-    sequences = _sequences(args.sequences)
+    check_free(args.out)  # before hours of training, not after
+    sequences = _sequences(args.sequences, numbered=args.taxonomy is None)
+    if not sequences:
+        raise UserError("no records", where=str(args.sequences))
     lineages = _lineages(args)
     missing = [i for i in sequences if i not in lineages]
     if len(missing) == len(sequences):
@@ -95,13 +99,15 @@ def _train() -> ModuleType:
         raise missing_extra("torch", "train", "training") from error
 
 
-def _sequences(path: Path) -> dict[str, str]:
+def _sequences(path: Path, *, numbered: bool) -> dict[str, str]:
+    """Sequences by id; where lineages stand in the headers, by the id that goes with them."""
     sequences: dict[str, str] = {}
-    for record in read(path):
-        if sequences.setdefault(record.id, record.sequence) != record.sequence:
+    for count, record in enumerate(read(path), 1):
+        id = id_of_reference(record.header, count) if numbered else record.id
+        if sequences.setdefault(id, record.sequence) != record.sequence:
             raise UserError(
-                f"record '{record.id}' occurs twice, with different sequences",
-                where=str(path),
+                f"record '{id}' occurs twice, with different sequences",
+                where=f"{path}, record {count}",
                 expected="one sequence for each id",
             )
     return sequences
@@ -119,11 +125,12 @@ def _groups(path: Path | None) -> dict[str, str] | None:
     if path is None:
         return None
     groups = {}
-    for number, line in enumerate(path.read_text().splitlines(), 1):
-        id, tab, group = line.partition("\t")
-        if not tab:
-            raise UserError(f"one cell: {line[:40]!r}", where=f"{path}, line {number}", expected="id<TAB>group")
-        groups[id] = group
+    with open_text(path, "id<TAB>group") as file:
+        for number, line in enumerate(file, 1):
+            id, tab, group = line.rstrip("\r\n").partition("\t")
+            if not tab:
+                raise UserError(f"one cell: {line[:40]!r}", where=f"{path}, line {number}", expected="id<TAB>group")
+            groups[id] = group
     return groups
 
 

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from linnet.errors import require
 from linnet.kmers import count
 
 
@@ -23,6 +24,11 @@ class Config:
     """Width of the k-mer embedding and of the vector that comes out."""
     dropout: float = 0.1
     """Share of the vector's entries left out at each training step."""
+
+    def __post_init__(self) -> None:
+        require(2 <= self.k <= 9, f"k {self.k}", "2 to 9")
+        require(self.width >= 1, f"width {self.width}", "1 or more")
+        require(0 <= self.dropout < 1, f"dropout {self.dropout}", "0 to 1, without 1")
 
 
 class KmerEncoder(nn.Module):

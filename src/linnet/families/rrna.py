@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from linnet.encoders import kmer
 from linnet.encoders.kmer import KmerEncoder
+from linnet.errors import require
 from linnet.heads import TreeHead
 from linnet.model import Model
 from linnet.regions import REGIONS, amplicons
@@ -32,6 +33,16 @@ class Views:
     """Share of steps that see no gene but a decoy, for which stopping at the root is right."""
     error_rate: float = 0.004
     """Share of bases changed at random, as sequencing does."""
+
+    def __post_init__(self) -> None:
+        shares = (self.windows, self.amplicons)
+        require(
+            min(shares) >= 0 and sum(shares) <= 1, f"windows and amplicons {shares}", "shares of 1 together at most"
+        )
+        lengths = (self.shortest, self.longest)
+        require(1 <= lengths[0] <= lengths[1], f"windows of {lengths} bases", "1 or more, the shortest first")
+        require(0 <= self.decoys < 1, f"decoys {self.decoys}", "0 to 1, without 1")
+        require(0 <= self.error_rate <= 1, f"error_rate {self.error_rate}", "0 to 1")
 
 
 @dataclass(frozen=True, kw_only=True)

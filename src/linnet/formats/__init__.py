@@ -7,15 +7,14 @@ A module here is a format by its file's name. Its docstring's first line is its 
 from __future__ import annotations
 
 import pkgutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from importlib import import_module
 from itertools import chain, islice
 from pathlib import Path
 from types import ModuleType
 
-from xopen import xopen
-
 from linnet.errors import UsageError, UserError
+from linnet.inputs import open_text
 from linnet.prediction import Prediction
 
 
@@ -50,26 +49,28 @@ def read_predictions(path: str | Path) -> dict[str, Prediction]:
     return {p.record_id: p for p in iterate(path)}
 
 
-def iterate(path: str | Path) -> Iterator[Prediction]:
-    """Predictions from a table, one at a time; errors as in `read_predictions`."""
-    try:
-        with xopen(path, "rt", encoding="utf-8-sig", newline="", threads=0) as file:
-            head = _head(file)
-            if not head:
+def iterate(path: str | Path, only: Sequence[str] = ()) -> Iterator[Prediction]:
+    """Predictions from a table, one at a time, in one of the formats `only` (of any, if none is named).
+
+    Errors as in `read_predictions`.
+    """
+    with open_text(path, "a table of predictions") as file:
+        head = _head(file)
+        if not head:
+            return
+        for module in _readers():
+            if only and module.__name__.rpartition(".")[2] not in only:
+                continue
+            if module.recognises(head[-1].rstrip("\r\n")):
+                yield from module.read(chain(head, file), str(path))
                 return
-            for module in _readers():
-                if module.recognises(head[-1].rstrip("\r\n")):
-                    yield from module.read(chain(head, file), str(path))
-                    return
-            raise UserError(
-                f"a table of no known kind: {head[0].strip()[:60]!r}",
-                where=f"{path}, line 1",
-                expected="predictions of linnet, QIIME 2, DADA2, SINTAX or mothur, or 'id<TAB>lineage<TAB>confidences'",
-            )
-    except FileNotFoundError as error:
-        raise UserError("no such file", where=str(path), remedy="Check the path.") from error
-    except UnicodeDecodeError as error:
-        raise UserError("not text", where=str(path), expected="a table of predictions") from error
+        raise UserError(
+            f"a table of no known kind: {head[0].strip()[:60]!r}",
+            where=f"{path}, line 1",
+            expected=f"one of linnet's: {', '.join(only)}"
+            if only
+            else "predictions of linnet, QIIME 2, DADA2, SINTAX or mothur, or 'id<TAB>lineage<TAB>confidences'",
+        )
 
 
 def _head(file: Iterable[str]) -> list[str]:

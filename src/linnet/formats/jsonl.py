@@ -65,7 +65,7 @@ def read(lines: Iterable[str], path: str) -> Iterator[Prediction]:
 
 def _prediction(entry: dict[str, Any]) -> Prediction:
     taxa = entry["lineage"]
-    return Prediction(
+    prediction = Prediction(
         str(entry["record"]),
         tuple(Taxon(t["rank"], t["name"], t.get("taxid")) for t in taxa),
         tuple(float(t["confidence"]) for t in taxa if "confidence" in t),
@@ -75,3 +75,11 @@ def _prediction(entry: dict[str, Any]) -> Prediction:
         strand=entry["strand"],
         reason=entry["reason"],
     )
+    depth = len(prediction.lineage)
+    if len(prediction.confidence) not in (0, depth) or len(prediction.novelty) != depth + 1:
+        raise ValueError(f"{depth} taxa, {len(prediction.confidence)} confidences, {len(prediction.novelty)} novelties")
+    if not 0 <= prediction.cut <= depth:
+        raise ValueError(f"cut {prediction.cut} of {depth} taxa")
+    if not all(0 <= p <= 1 for p in (*prediction.confidence, *prediction.novelty)):
+        raise ValueError("a probability outside 0 to 1")
+    return prediction

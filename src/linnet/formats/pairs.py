@@ -38,4 +38,6 @@ def read(lines: Iterable[str], path: str) -> Iterator[Prediction]:
                 where=f"{path}, line {number}",
                 expected="numbers separated by commas",
             ) from None
+        if not all(0 <= x <= 1 for x in given):
+            raise UserError(f"confidences {cells[2]!r}", where=f"{path}, line {number}", expected="numbers from 0 to 1")
         yield foreign(cells[0], lineage, given or tuple(x / 100 for x in percent))

@@ -22,7 +22,7 @@ DELIMITER = "\t"
 
 
 def write(predictions: Iterable[Prediction], file: TextIO, delimiter: str = DELIMITER) -> None:
-    """Confidences to four decimals; empty where a lineage has no such rank."""
+    """Confidences to six decimals, so that a cut falls where it fell before; empty where a lineage has no such rank."""
     rows = csv.writer(file, delimiter=delimiter, lineterminator="\n")
     rows.writerow(HEADER)
     rows.writerows(map(_row, predictions))
@@ -36,9 +36,9 @@ def _row(p: Prediction) -> list[str]:
         p.strand,
         p.stopped.value,
         *("" if i is None or i >= p.cut else p.lineage[i].name for i in positions),
-        *("" if i is None else f"{p.confidence[i]:.4f}" for i in positions),
+        *("" if i is None else f"{p.confidence[i]:.6f}" for i in positions),
         "; ".join(f"{RANKS[positions.index(i)][0]}__{p.lineage[i].name}" for i in at),
-        "; ".join(f"{p.novelty[d]:.4f}" for d in (0, *(i + 1 for i in at))),
+        "; ".join(f"{p.novelty[d]:.6f}" for d in (0, *(i + 1 for i in at))),
         p.reason,
     ]
 

@@ -1,0 +1,50 @@
+"""Opening what a user names: every way in which that can fail, said in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from xopen import xopen
+
+from linnet.errors import UserError
+
+
+@contextmanager
+def open_text(path: str | Path, expected: str) -> Iterator[TextIO]:
+    """A text file to read, plain or compressed.
+
+    Args:
+        expected: what the file should hold, for the message when it does not.
+
+    Raises:
+        UserError: it cannot be opened, is not text, or its compressed data ends early.
+    """
+    try:
+        with xopen(path, "rt", encoding="utf-8-sig", newline="", threads=0) as file:
+            yield file
+    except UserError:
+        raise
+    except UnicodeDecodeError as error:
+        raise UserError("not text", where=str(path), expected=expected) from error
+    except Exception as error:
+        raise_readable(error, str(path))
+
+
+def raise_readable(error: Exception, where: str, place: str = "") -> None:
+    """Turn what goes wrong in opening or decompressing a file into a `UserError`; anything else goes on."""
+    if isinstance(error, FileNotFoundError):
+        raise UserError("no such file", where=where, remedy="Check the path.") from error
+    if isinstance(error, IsADirectoryError | PermissionError | NotADirectoryError):
+        raise UserError(str(error.strerror), where=where) from error
+    # Each decompressor has its own class of error; what they share is little more than their names.
+    broken = ("error", "isalerror", "zstderror", "lzmaerror", "badgzipfile")
+    if isinstance(error, EOFError | OSError) or type(error).__name__.lower() in broken:
+        raise UserError(
+            f"the compressed data ends or breaks{place} ({error})",
+            where=where,
+            remedy="Copy or download the file again; 'gzip -t' (or 'zstd -t') tests it.",
+        ) from error
+    raise error

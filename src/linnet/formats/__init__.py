@@ -26,7 +26,7 @@ def names() -> list[str]:
 def writable() -> dict[str, str]:
     """The formats that can be written, with a line about each."""
     modules = {name: load(name) for name in names()}
-    return {n: (m.__doc__ or "").split("\n")[0] for n, m in modules.items() if hasattr(m, "write")}
+    return {n: (m.__doc__ or "").split("\n")[0].rstrip(".") for n, m in modules.items() if hasattr(m, "write")}
 
 
 def load(name: str) -> ModuleType:

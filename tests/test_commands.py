@@ -258,6 +258,12 @@ def test_a_pipe_may_be_closed_early(reads: Path, tiny_model: Path) -> None:
     assert done.stdout.startswith("record")
 
 
+def test_standard_output_may_be_named(reads: Path, tiny_model: Path) -> None:
+    command = [sys.executable, "-m", "linnet", "classify", str(reads), "--model", str(tiny_model), "--format", "qiime"]
+    done = subprocess.run([*command, "--out", "/dev/stdout"], capture_output=True, check=True)
+    assert len(done.stdout.splitlines()) == 14
+
+
 def test_standard_input_and_gzip(reads: Path, tiny_model: Path) -> None:
     command = [
         sys.executable,

@@ -30,12 +30,13 @@ def open_output(path: str | Path | None) -> Iterator[TextIO]:
         yield sys.stdout
         sys.stdout.flush()
         return
-    path = Path(path).resolve()  # the file that a link points to is renewed, not the link
+    given = Path(path)
+    path = given.resolve()  # the file that a link points to is renewed, not the link
     if path.is_dir():
         raise UserError("is a directory", where=str(path), remedy="Choose a file for --out.")
     try:
-        if path.exists() and not path.is_file():  # a pipe or a device cannot be renamed over
-            with path.open("w", encoding="utf-8", newline="") as file:
+        if (given.is_absolute() and given.parts[1] in ("dev", "proc")) or (given.exists() and not given.is_file()):
+            with given.open("w", encoding="utf-8", newline="") as file:  # a pipe or device: not to be renamed over
                 yield file
             return
         temporary = path.with_name(f".{os.getpid()}.{path.name}")  # the ending tells how to compress

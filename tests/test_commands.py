@@ -75,6 +75,7 @@ def test_an_interrupted_run_leaves_the_old_output(  # type: ignore[no-untyped-de
             "'7' where a probability belongs. Expected a number from 0 to 1",
         ),
         (["classify", "x.fasta", "--shard", "3/2"], 2, "--shard 3/2. Expected I/N"),
+        (["classify", "-", "-"], 2, "standard input is named twice"),
         (["classify", "x.fasta", "--threads", "0"], 2, "'0' where a count belongs"),
         (["classify", "x.fasta", "--model", "none"], 1, "none: not a linnet model"),
         (["recut", "nowhere.jsonl", "--confidence", "0.5"], 1, "nowhere.jsonl: no such file"),

@@ -109,6 +109,13 @@ def test_a_table_of_no_known_kind_is_an_error(tmp_path: Path) -> None:
         formats.load("xml")
 
 
+def test_two_answers_for_one_record_are_an_error(tmp_path: Path) -> None:
+    path = tmp_path / "p.tsv"
+    path.write_text("r1\tBacteria;P\t0.9\nr1\tBacteria;Q\t0.9\n")
+    with pytest.raises(UserError, match=r"p\.tsv: two answers for 'r1'"):
+        formats.read_predictions(path)
+
+
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "p.jsonl"
     path.write_text(written("jsonl") + '{"record": 1}\n')

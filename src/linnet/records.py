@@ -104,6 +104,8 @@ def read(path: str | Path, *, alphabet: Alphabet = "dna") -> Iterator[SequenceRe
 
 
 def _open(path: str | Path) -> io.BufferedReader:
+    if str(path) == "-" and (sys.stdin is None or sys.stdin.closed):
+        raise UserError("standard input is closed", where="-", remedy="Pipe a file into it, once.")
     source = sys.stdin.buffer if str(path) == "-" else path
     return io.BufferedReader(xopen(source, "rb", threads=0), 1 << 18)  # type: ignore[arg-type]
 

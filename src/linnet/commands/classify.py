@@ -38,6 +38,8 @@ def run(args: argparse.Namespace) -> None:
 
     if args.out and args.out.is_file() and any(Path(p).is_file() and args.out.samefile(p) for p in args.sequences):
         raise UsageError(f"--out {args.out} is also read", remedy="Choose another file for the results.")
+    if args.sequences.count("-") > 1:
+        raise UsageError("standard input is named twice", expected="'-' once at most")
     records = _records(args.sequences, args.shard)
     predictor = load(args.model)
     summary, started = Summary(), time.monotonic()

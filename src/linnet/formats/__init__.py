@@ -46,7 +46,13 @@ def read_predictions(path: str | Path) -> dict[str, Prediction]:
     Raises:
         UserError: no such file; a table that none recognises; a line that does not fit.
     """
-    return {p.record_id: p for p in iterate(path)}
+    found: dict[str, Prediction] = {}
+    for prediction in iterate(path):
+        if found.setdefault(prediction.record_id, prediction) != prediction:
+            raise UserError(
+                f"two answers for '{prediction.record_id}'", where=str(path), expected="one row for each record id"
+            )
+    return found
 
 
 def iterate(path: str | Path, only: Sequence[str] = ()) -> Iterator[Prediction]:

@@ -95,18 +95,13 @@ class Steps:
         natural: NDArray[np.bool_],
     ) -> Steps:
         """The steps of B records along their labels' paths; labels as in `losses.PathTargets.of`."""
-        tree = groups.taxonomy
         scores, target, level, row = [], [], [], []
         for b, (node, is_new) in enumerate(zip(nodes.tolist(), new.tolist(), strict=True)):
-            steps = [(int(tree.parent[n]), int(groups.column_of_node[n])) for n in tree.path(node)]
-            if is_new and groups.group_of_node[node] >= 0:
-                steps.append((node, int(groups.stop[groups.group_of_node[node]])))
-            for owner, column in steps:
-                group = groups.group_of_node[owner]
+            for group, column in groups.steps(node, new=is_new):
                 a, z = groups.start[group : group + 2]
                 scores.append(score_MB[a:z, b])
                 target.append(column - a)
-                level.append(int(tree.depth[owner]))
+                level.append(int(groups.level_of_column[column]))
                 row.append(b)
         start = np.cumsum([0, *map(len, scores)])
         score = np.concatenate(scores) if scores else np.empty(0, np.float32)

@@ -51,20 +51,14 @@ class PathTargets:
             nodes: (B,) the taxon of each record.
             new: (B,) whether the organism is known to be in none of that taxon's children.
         """
-        tree = groups.taxonomy
         row: list[int] = []
         group: list[int] = []
         column: list[int] = []
         for b, (node, is_new) in enumerate(zip(nodes.tolist(), new.tolist(), strict=True)):
-            path = tree.path(node)
-            for child in path:
+            for of, right in groups.steps(node, new=is_new):
                 row.append(b)
-                group.append(int(groups.group_of_node[tree.parent[child]]))
-                column.append(int(groups.column_of_node[child]))
-            if is_new and groups.group_of_node[node] >= 0:
-                row.append(b)
-                group.append(int(groups.group_of_node[node]))
-                column.append(int(groups.stop[group[-1]]))
+                group.append(of)
+                column.append(right)
         groups_S, rows_S, columns_S = (np.array(x, np.int64) for x in (group, row, column))
         first_S = groups.start[groups_S]
         size_S = groups.start[groups_S + 1] - first_S

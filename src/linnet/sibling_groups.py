@@ -52,6 +52,18 @@ class SiblingGroups:
         """How many levels have groups: the tree's depth."""
         return int(self.level_of_column.max(initial=-1)) + 1
 
+    def steps(self, node: int, *, new: bool) -> list[tuple[int, int]]:
+        """The way down to a taxon: each group passed and the right column in it.
+
+        Args:
+            new: the organism is in none of the taxon's children, so that the last step is to stop there.
+        """
+        parent, way = self.taxonomy.parent, self.taxonomy.path(node)
+        steps = [(int(self.group_of_node[parent[n]]), int(self.column_of_node[n])) for n in way]
+        if new and (group := int(self.group_of_node[node])) >= 0:
+            steps.append((group, int(self.start[group + 1]) - 1))
+        return steps
+
     def log_softmax(self, score_MB: NDArray[np.float32]) -> NDArray[np.float32]:
         """Log-probabilities within each group, (M, B), from scores (M, B)."""
         sizes = np.diff(self.start)

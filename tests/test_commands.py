@@ -201,6 +201,34 @@ def test_references_may_carry_their_lineages(capsys, tmp_path: Path, genes, dial
     assert "species  24" in run(capsys, "describe", tmp_path / "m")[1]
 
 
+@pytest.mark.slow
+def test_references_may_be_labelled_with_taxids(capsys, tmp_path: Path, genes) -> None:  # type: ignore[no-untyped-def]
+    pytest.importorskip("torch")
+    taxids: dict[tuple[str, ...], int] = {(): 1}
+    for row in genes[1].values():
+        for depth in range(1, 8):
+            taxids.setdefault(tuple(t.name for t in row[:depth]), 10 + len(taxids))
+    ranks = {tuple(t.name for t in row[:d]): row[d - 1].rank for row in genes[1].values() for d in range(1, 8)}
+    dump = tmp_path / "dump"
+    dump.mkdir()
+    nodes = [f"{n}\t|\t{taxids[p[:-1]]}\t|\t{ranks.get(p, 'no rank')}\t|\n" for p, n in taxids.items()]
+    names = [f"{n}\t|\t{p[-1] if p else 'root'}\t|\t\t|\tscientific name\t|\n" for p, n in taxids.items()]
+    (dump / "nodes.dmp").write_text("".join(nodes))
+    (dump / "names.dmp").write_text("".join(names))
+    (dump / "merged.dmp").write_text("5\t|\t12\t|\n")
+    table = tmp_path / "acc2taxid.tsv"
+    rows = {i: taxids[tuple(t.name for t in row)] for i, row in genes[1].items()}
+    table.write_text("accession\ttaxid\n" + "".join(f"{i}\t{n}\n" for i, n in rows.items()))
+    sequences = write_fasta(tmp_path / "s.fa", genes[0])
+    code, _, err = run(capsys, "train", "rrna", "--sequences", sequences, "--taxonomy", table, "--taxdump", dump,
+                       "--out", tmp_path / "m", "--kind", "nearest")  # fmt: skip
+    assert code == 0, err
+    out = run(capsys, "classify", sequences, "--model", tmp_path / "m", "--format", "jsonl")[1]
+    for line in out.splitlines():
+        answer = json.loads(line)
+        assert answer["lineage"][-1]["taxid"] == rows[answer["record"]]
+
+
 def test_reads_are_not_overwritten_by_their_names(capsys, reads: Path, tiny_model: Path) -> None:  # type: ignore[no-untyped-def]
     before = reads.read_bytes()
     code, _, err = run(capsys, "classify", reads, "--model", tiny_model, "--out", reads)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small gain nothing from more, and a busy machine loses much
+
 import numpy as np
 import pytest
 

@@ -13,9 +13,9 @@ LAYERS = (
     {"", "errors", "strings", "taxonomy", "records", "lineages", "ncbi", "prediction", "regions", "split", "formats",
      "inputs", "options", "outputs"},
     {"kmers", "sibling_groups", "decode", "calibrate", "outcomes", "metrics", "significance", "compact", "baselines",
-     "checkpoint", "predictor"},
-    {"encoders", "heads", "losses", "model", "families"},
-    {"train", "classify", "evaluate", "report"},
+     "checkpoint", "rank_scores", "tokens"},
+    {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released"},
+    {"predictor", "train", "classify", "describe", "evaluate", "report"},
     {"commands", "__main__"},
 )  # fmt: skip
 

@@ -65,9 +65,9 @@ def test_calibration_changes_each_level_as_documented(model) -> None:  # type: i
 
 def test_the_order_of_a_batch_does_not_matter(model) -> None:  # type: ignore[no-untyped-def]
     network = CompactNetwork(model.tensors(), TREE)
-    counts = model.encoder.collate(TEXTS[:40]).numpy()
-    together = network.place(counts)
-    alone = np.concatenate([network.place(counts[i : i + 1]) for i in range(40)])
+    reading = network.reader.read(TEXTS[:40], "forward")
+    together = network.place(reading)
+    alone = np.concatenate([network.place(reading.take([i])) for i in range(40)])
     assert np.abs(together - alone).max() < 1e-5
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.compact import Tensors
-from linnet.kmers import BLOCK, KmerReader, count, count_all, log_odds
+from linnet.kmers import BLOCK, KmerReader, Reading, count, count_all, log_odds
 from linnet.taxonomy import Taxonomy
 
 
@@ -28,9 +28,9 @@ class Commonest:
             "records_N": np.bincount(nodes, minlength=len(taxonomy)).astype(np.float32),
         }
 
-    def place(self, counts_BV: NDArray[np.float32]) -> NDArray[np.float32]:
+    def place(self, reading: Reading) -> NDArray[np.float32]:
         """float32 (B, N)."""
-        return np.repeat(self._place_N[None], len(counts_BV), axis=0)
+        return np.repeat(self._place_N[None], len(reading.sequences), axis=0)
 
 
 class Nearest:
@@ -63,10 +63,10 @@ class Nearest:
             "nodes": np.asarray(nodes, np.int32),
         }
 
-    def place(self, counts_BV: NDArray[np.float32]) -> NDArray[np.float32]:
+    def place(self, reading: Reading) -> NDArray[np.float32]:
         """float32 (B, N)."""
-        place = np.zeros((len(counts_BV), self._n_taxa), np.float32)
-        for row, counts_V in enumerate(counts_BV):
+        place = np.zeros((len(reading.sequences), self._n_taxa), np.float32)
+        for row, counts_V in enumerate(reading.counts_BV):
             kmers = np.flatnonzero(counts_V)
             lists = [self._postings[self._start_V[v] : self._start_V[v + 1]] for v in kmers]
             shared = np.bincount(np.concatenate(lists) if lists else [], minlength=len(self._nodes))

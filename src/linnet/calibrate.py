@@ -32,9 +32,9 @@ class Calibration:
     kmers: int = 1
 
     @classmethod
-    def none(cls, levels: int) -> Calibration:
+    def none(cls, levels: int, kmers: int = 1) -> Calibration:
         """What changes nothing."""
-        return cls(*((0.0,) * levels,) * 4)
+        return cls(*((0.0,) * levels,) * 4, kmers=kmers)
 
     def stretch(self, levels: int) -> Calibration:
         """The same for a tree of another depth: levels that were not calibrated change nothing."""

@@ -20,13 +20,17 @@ from safetensors.numpy import load_file, save_file
 
 from linnet.calibrate import Calibration
 from linnet.errors import UserError
+from linnet.rank_scores import RankLabels
 from linnet.taxonomy import Taxonomy
 
 FORMAT = 1
 """The number of the folder's format; a reader of a later version reads every earlier one."""
 
 FILES = ("calibration.json", "model.json", "model.safetensors", "origin.json", "taxonomy.npz")
-"""The files of a model, each of which SHA256SUMS must list."""
+"""The files of every model, each of which SHA256SUMS must list."""
+
+OPTIONAL = ("labels.json", "tokenizer.json")
+"""Files that only some have: the labels of heads that answer each rank by itself; the vocabulary of tokens."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,8 @@ class Checkpoint:
         taxonomy: the tree that it answers in.
         calibration: how its scores become probabilities.
         origin: where it came from: sources, licences, digests, what was measured on held-out records.
+        tokenizer: text of its `tokenizer.json`, where it reads tokens.
+        labels: of heads that answer each rank by itself.
     """
 
     model: dict[str, Any]
@@ -46,6 +52,8 @@ class Checkpoint:
     taxonomy: Taxonomy
     calibration: Calibration
     origin: dict[str, Any] = field(default_factory=dict)
+    tokenizer: str | None = None
+    labels: RankLabels | None = None
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
@@ -65,6 +73,10 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
         _write_json(temporary / "origin.json", checkpoint.origin)
         tensors = {name: np.ascontiguousarray(t) for name, t in checkpoint.tensors.items()}
         save_file(tensors, temporary / "model.safetensors")
+        if checkpoint.tokenizer is not None:
+            (temporary / "tokenizer.json").write_text(checkpoint.tokenizer, encoding="utf-8")
+        if checkpoint.labels is not None:
+            _write_json(temporary / "labels.json", checkpoint.labels.to_json(), indent=None)
         np.savez_compressed(temporary / "taxonomy.npz", **checkpoint.taxonomy.to_arrays())  # type: ignore[arg-type]
         names = sorted(p.name for p in temporary.iterdir())
         sums = "".join(f"{_sha256(temporary / name)}  {name}\n" for name in names)
@@ -89,8 +101,8 @@ def check_free(folder: Path) -> None:
         UserError: it is something else, or holds something else.
     """
     found = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
-    if folder.exists() and ("model.json" not in found or found - {*FILES, "SHA256SUMS"}):
-        strange = sorted(found - {*FILES, "SHA256SUMS"})
+    strange = sorted(found - {*FILES, *OPTIONAL, "SHA256SUMS"})
+    if folder.exists() and ("model.json" not in found or strange):
         raise UserError(
             f"exists and is not a linnet model{f' (it holds {strange[0]})' if strange else ''}",
             where=str(folder),
@@ -132,18 +144,36 @@ def load(folder: str | Path) -> Checkpoint:
         calibration = Calibration(**levels)
         if not all(np.isfinite(t).all() for t in tensors.values()):
             raise ValueError("a weight is not a number")
-        return Checkpoint(model, tensors, taxonomy, calibration, _read_json(folder / "origin.json"))
+        tokenizer, labels = folder / "tokenizer.json", folder / "labels.json"
+        return Checkpoint(
+            model,
+            tensors,
+            taxonomy,
+            calibration,
+            _read_json(folder / "origin.json"),
+            tokenizer.read_text(encoding="utf-8") if tokenizer.exists() else None,
+            RankLabels.from_json(_read_json(labels), taxonomy) if labels.exists() else None,
+        )
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
         text = "it holds more than plain numbers" if "pickle" in str(error) else str(error)
         raise UserError(f"cannot be read ({text})", where=str(folder), remedy="Copy the model again.") from error
 
 
-def _check_digests(folder: Path) -> None:
+def digests(folder: Path) -> dict[str, str]:
+    """The SHA-256 of each file, as the model's own list has it.
+
+    Raises:
+        UserError: there is no such list.
+    """
     sums = folder / "SHA256SUMS"
     if not sums.is_file():
         raise UserError("SHA256SUMS is missing", where=str(folder), remedy="Copy the model again.")
-    listed = {name: digest for digest, _, name in (row.partition("  ") for row in sums.read_text().splitlines())}
-    for name in FILES:
+    return {name: digest for digest, _, name in (row.partition("  ") for row in sums.read_text().splitlines())}
+
+
+def _check_digests(folder: Path) -> None:
+    listed = digests(folder)
+    for name in (*FILES, *(name for name in OPTIONAL if name in listed or (folder / name).exists())):
         path = folder / name
         if not path.is_file():
             raise UserError("missing", where=str(path), remedy="Copy the model again.")
@@ -160,8 +190,8 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _write_json(path: Path, value: object) -> None:
-    path.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+def _write_json(path: Path, value: object, indent: int | None = 1) -> None:
+    path.write_text(json.dumps(value, indent=indent, sort_keys=True, allow_nan=False) + "\n")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

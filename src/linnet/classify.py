@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
 from threadpoolctl import threadpool_limits
 
-from linnet.kmers import BLOCK, Strand
+from linnet.kmers import Strand
 from linnet.prediction import Prediction, Stopped
 from linnet.predictor import Predictor
 from linnet.records import SequenceRecord
@@ -31,10 +33,10 @@ def classify(
     Each block is judged by one thread, so that answers do not depend on how many threads there are.
     """
     stream = iter(records)
-    with threadpool_limits(limits=1), ThreadPoolExecutor(threads) as pool:
+    with _one_thread_each(), ThreadPoolExecutor(threads) as pool:
         waiting: deque[Future[list[Prediction]]] = deque()
         try:
-            while block := list(islice(stream, BLOCK)):
+            while block := list(islice(stream, predictor.block)):
                 waiting.append(pool.submit(predictor.predict, block, strand))
                 if len(waiting) > threads:
                     yield from (p.recut(confidence) for p in waiting.popleft().result())
@@ -43,6 +45,21 @@ def classify(
         finally:
             for future in waiting:
                 future.cancel()
+
+
+@contextmanager
+def _one_thread_each() -> Iterator[None]:
+    """Keep libraries from starting threads of their own within each block's."""
+    torch = sys.modules.get("torch")
+    before = torch.get_num_threads() if torch else 0
+    with threadpool_limits(limits=1):
+        if torch:
+            torch.set_num_threads(1)
+        try:
+            yield
+        finally:
+            if torch:
+                torch.set_num_threads(before)
 
 
 def shard(records: Iterable[SequenceRecord], number: int, of: int) -> Iterator[SequenceRecord]:
@@ -58,6 +75,8 @@ class Summary:
     at_rank: Counter[str] = field(default_factory=Counter)
     stopped: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    whole_path: list[int] = field(default_factory=lambda: [0, 0])
+    """Of several models' answers, how many there were, and on how many uncut paths all models agree."""
 
     def watch(self, predictions: Iterable[Prediction]) -> Iterator[Prediction]:
         """Pass predictions on, counting them."""
@@ -66,6 +85,9 @@ class Summary:
             self.stopped[prediction.stopped] += 1
             if prediction.stopped == Stopped.UNREADABLE:
                 self.reasons[_kind_of(prediction.reason)] += 1
+            if prediction.agreement:
+                self.whole_path[0] += 1
+                self.whole_path[1] += min(prediction.agreement) == 1
             for rank in {CANONICAL.get(t.rank) for t in prediction.kept}:
                 if rank:
                     self.at_rank[rank] += 1
@@ -79,6 +101,10 @@ class Summary:
         lines = [f"{self.records:,} records; named to {named or 'nothing'}"]
         if self.stopped[Stopped.NOVEL]:
             lines.append(f"{self.stopped[Stopped.NOVEL]:,} are probably new to the reference below their last name")
+        if self.whole_path[0]:
+            share = self.whole_path[1] / self.whole_path[0]
+            lines.append(f"all models agree on the whole uncut path of {share:.1%}; 'agreement' in jsonl, tsv and csv "
+                         "says where they part")  # fmt: skip
         lines += [f"{n:,} unreadable: {reason}" for reason, n in self.reasons.most_common(5)]
         return lines
 

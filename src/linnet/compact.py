@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.calibrate import Calibration
-from linnet.kmers import KmerReader
+from linnet.kmers import KmerReader, Reading
 from linnet.sibling_groups import SiblingGroups
 from linnet.taxonomy import Taxonomy
 
@@ -42,10 +42,9 @@ class CompactNetwork:
         x = _layer_norm(x, w["encoder.out_norm.weight"], w["encoder.out_norm.bias"])
         return np.asarray(w["head.scores.weight"] @ x.T + w["head.scores.bias"][:, None], np.float32)
 
-    def place(self, counts_BV: NDArray[np.float32]) -> NDArray[np.float32]:
+    def place(self, reading: Reading) -> NDArray[np.float32]:
         """float32 (B, N): the posterior over places in the tree."""
-        kmers_B = counts_BV.sum(axis=1).astype(np.int64)
-        score_MB = self.calibration.apply(self.scores(counts_BV), kmers_B, self.groups)
+        score_MB = self.calibration.apply(self.scores(reading.counts_BV), reading.kmers_B, self.groups)
         return self.groups.place(self.groups.log_softmax(score_MB))
 
 

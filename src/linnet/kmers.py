@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from linnet.records import reverse_complement
+
 BLOCK = 256
 """Sequences counted at once: 4^7 counts for each are 16 MiB."""
 
@@ -95,14 +97,29 @@ class Reading:
     """B sequences as a model sees them.
 
     Attributes:
+        sequences: as given.
         counts_BV: float32 (B, 4^k), each sequence on the strand chosen for it.
         strand: '+' or '-' for each.
         kmers_B: int64 (B,), how many k-mers were read.
     """
 
+    sequences: Sequence[str]
     counts_BV: NDArray[np.float32]
     strand: list[str]
     kmers_B: NDArray[np.int64]
+
+    @property
+    def oriented(self) -> list[str]:
+        """The sequences on the strands chosen."""
+        return [reverse_complement(s) if t == "-" else s for s, t in zip(self.sequences, self.strand, strict=True)]
+
+    def take(self, rows: Sequence[int]) -> Reading:
+        """The same of some of the sequences."""
+        if len(rows) == len(self.sequences):
+            return self
+        chosen = np.asarray(rows, np.int64)
+        sequences, strand = [self.sequences[i] for i in rows], [self.strand[i] for i in rows]
+        return Reading(sequences, self.counts_BV[chosen], strand, self.kmers_B[chosen])
 
 
 Strand = Literal["auto", "forward", "reverse"]
@@ -131,7 +148,7 @@ class KmerReader:
             turn = np.full(len(sequences), strand == "reverse")
         counts_BV[turn] = counts_BV[np.ix_(turn, self.complement_V)]
         kmers_B = counts_BV.sum(axis=1).astype(np.int64)
-        return Reading(counts_BV, ["-" if t else "+" for t in turn], kmers_B)
+        return Reading(sequences, counts_BV, ["-" if t else "+" for t in turn], kmers_B)
 
     def strands(self, sequences: Sequence[str]) -> list[str]:
         """The strand of each of any number of sequences."""

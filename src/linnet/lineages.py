@@ -137,6 +137,11 @@ def _split_rank(part: str, mmseqs: bool, has_domain: bool) -> tuple[str | None, 
     return None, part
 
 
+def bare_name(text: str) -> str:
+    """A name without the prefix that tells its rank."""
+    return _split_rank(text, False, False)[1]
+
+
 def _is_blank(name: str) -> bool:
     return name.lower().replace("_", " ").strip() in BLANK_NAMES or name.lower() in BLANK_NAMES
 
@@ -285,7 +290,7 @@ def _column_rows(
             )
         taxa = []
         for column, rank in ordered:
-            name = _split_rank(cells[column + shift].strip(), False, False)[1]
+            name = bare_name(cells[column + shift].strip())
             if _is_blank(name):
                 table.notes["blank ranks"] += 1
             else:

@@ -35,6 +35,14 @@ def positive(text: str) -> int:
     return int(text)
 
 
+class Several(argparse.Action):
+    """A flag that may be given several times; what is typed replaces what a TOML file lists."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option_string: Any = None) -> None:
+        so_far = getattr(namespace, self.dest)
+        setattr(namespace, self.dest, [values] if so_far is self.default else [*so_far, values])
+
+
 def add_output(parser: argparse.ArgumentParser) -> None:
     """Where predictions go, and in which format."""
     known = "; ".join(f"{name}: {text}" for name, text in formats.writable().items())
@@ -102,8 +110,11 @@ def use_file(parser: argparse.ArgumentParser, path: Path) -> None:
         if choices and value not in choices:  # argparse checks only what is typed
             raise UsageError(f"{name} = {value!r}", where=str(path), expected=f"one of {', '.join(choices)}")
         flags[name].required = False
-        # A text default goes through the flag's own conversion, and so through its checks.
-        flags[name].default = value if isinstance(value, bool) else str(value)
+        if isinstance(flags[name], Several):
+            kind: Any = flags[name].type or str
+            flags[name].default = [kind(str(item)) for item in (value if isinstance(value, list) else [value])]
+        else:  # a text default goes through the flag's own conversion, and so through its checks
+            flags[name].default = value if isinstance(value, bool) else str(value)
 
 
 def _field_texts(config: type[Any]) -> dict[str, str]:

@@ -68,6 +68,7 @@ class Prediction:
         stopped: why it ends there.
         strand: '+' as read, '-' reverse complement, '.' where it was not decided.
         reason: a sentence where the record has no name.
+        agreement: of several models' answer, the share of them whose own path passes each taxon; else ().
     """
 
     record_id: str
@@ -78,6 +79,7 @@ class Prediction:
     stopped: Stopped = Stopped.UNREADABLE
     strand: str = "."
     reason: str = ""
+    agreement: tuple[float, ...] = ()
 
     @property
     def kept(self) -> Lineage:

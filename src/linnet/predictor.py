@@ -1,12 +1,15 @@
-"""A loaded model: records in, predictions out."""
+"""A loaded model, or several as one: records in, predictions out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
+from typing import Any, Literal, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from linnet import checkpoint as checkpoints
@@ -14,28 +17,60 @@ from linnet.baselines import Commonest, Nearest
 from linnet.checkpoint import Checkpoint
 from linnet.compact import CompactNetwork
 from linnet.decode import LineageCache, descend
-from linnet.errors import UserError
-from linnet.kmers import BLOCK, Strand
+from linnet.errors import UsageError, UserError, missing_extra
+from linnet.kmers import BLOCK, KmerReader, Reading, Strand
 from linnet.prediction import DEFAULT_CONFIDENCE, Posterior, Prediction, unreadable
+from linnet.rank_scores import RankScores
 from linnet.records import SequenceRecord, as_records
 
 SHIPPED = Path(__file__).parent / "models" / "rrna"
 """The model that comes with the package."""
 
+Ranks = Literal["lineage", "published"]
+"""One lineage that exists, or, of models that answer each rank by itself, those answers."""
+
+
+class Network(Protocol):
+    """What a checkpoint's kind must offer."""
+
+    reader: KmerReader
+
+    def place(self, reading: Reading) -> NDArray[np.float32]:
+        """float32 (B, N): the posterior over places in the tree."""
+        ...
+
 
 class Predictor:
-    """A checkpoint ready to classify; safe to share between threads."""
+    """One checkpoint, or an ensemble of several on one tree, ready to classify; safe to share between threads.
 
-    def __init__(self, checkpoint: Checkpoint) -> None:
-        self.checkpoint = checkpoint
-        self.taxonomy = checkpoint.taxonomy
-        try:
-            self._network = _network(checkpoint)
-        except (KeyError, ValueError, IndexError) as error:
-            raise UserError(
-                f"the model's weights do not fit its tree ({error})", remedy="Copy or train the model again."
-            ) from error
+    Args:
+        checkpoints: the models; their posteriors, or with `ranks="published"` their ranks' probabilities, are averaged.
+        running: settings of models that need torch (`network.Running`): letters, precision, device.
+
+    Attributes:
+        block: records judged at once; fewer where each takes long, so that all threads have work.
+
+    Raises:
+        UserError: weights that do not fit their tree; models on different trees; `ranks="published"` of a model
+            that does not answer each rank by itself.
+    """
+
+    def __init__(self, *checkpoints: Checkpoint, ranks: Ranks = "lineage", **running: Any) -> None:
+        self.checkpoint = first = checkpoints[0]
+        self.taxonomy, self.ranks = first.taxonomy, ranks
+        for other in checkpoints[1:]:
+            if other.taxonomy.digest != first.taxonomy.digest:
+                raise UserError(
+                    f"the models name different taxa: {len(first.taxonomy) - 1:,} and {len(other.taxonomy) - 1:,}",
+                    expected="an ensemble's models to share one taxonomy",
+                    remedy="Train or convert them with the same table.",
+                )
+        if ranks == "published":
+            _check_labels(checkpoints)
+        self._published_letters = running.get("letters") == "published"
+        self._networks = [_network(checkpoint, running) for checkpoint in checkpoints]
         self._lineages = LineageCache(self.taxonomy)
+        self.block = BLOCK if all(c.model["kind"] != "network" for c in checkpoints) else 64
         self._blas = ThreadpoolController()
 
     def classify(
@@ -53,61 +88,129 @@ class Predictor:
             strand: of the reads; `auto` decides for each.
         """
         stream = as_records(records)
-        while block := list(islice(stream, BLOCK)):
+        while block := list(islice(stream, self.block)):
             yield from (p.recut(confidence) for p in self.predict(block, strand))
 
     def predict(self, records: Sequence[SequenceRecord], strand: Strand = "auto") -> list[Prediction]:
         """Uncut predictions of one block of records.
 
-        Matrix products are done by one thread: more gain little on blocks of this size, cost much on a busy
+        Products of numpy are done by one thread: more gain little on blocks of this size, cost much on a busy
         machine, and may change the last digits.
         """
-        with self._blas.limit(limits=1):
-            return self._predict(records, strand)
+        with self._blas.limit(limits=1, user_api="blas"):
+            reading = self._networks[0].reader.read([r.sequence for r in records], strand)
+            reasons = [self._refusal(r, int(kmers)) for r, kmers in zip(records, reading.kmers_B, strict=True)]
+            readable = [i for i, reason in enumerate(reasons) if not reason]
+            named: dict[int, Prediction] = {}
+            if readable:
+                answers = self._answers([records[i].id for i in readable], reading.take(readable))
+                named = dict(zip(readable, answers, strict=True))
+            return [named.get(i) or unreadable(r.id, reasons[i]) for i, r in enumerate(records)]
 
-    def _predict(self, records: Sequence[SequenceRecord], strand: Strand) -> list[Prediction]:
-        reading = self._network.reader.read([r.sequence for r in records], strand)
-        reasons = [self._refusal(record, int(kmers)) for record, kmers in zip(records, reading.kmers_B, strict=True)]
-        readable = [i for i, reason in enumerate(reasons) if not reason]
-        named: dict[int, Prediction] = {}
-        if readable:
-            counts = reading.counts_BV[readable] if len(readable) < len(records) else reading.counts_BV
-            posterior = Posterior(self.taxonomy, np.asarray(self._network.place(counts)))
-            ids, strands = [records[i].id for i in readable], [reading.strand[i] for i in readable]
-            named = dict(zip(readable, descend(posterior, ids, strands, self._lineages), strict=True))
-            for i, prediction in named.items():
-                if prediction.novelty[0] > 0.5:
-                    named[i] = unreadable(prediction.record_id, "unlike anything the model was trained on")
-        return [named.get(i) or unreadable(r.id, reasons[i]) for i, r in enumerate(records)]
+    def _answers(self, ids: Sequence[str], reading: Reading) -> list[Prediction]:
+        readings = [_as_read_by(network.reader, reading) for network in self._networks]
+        if self.ranks == "published":
+            networks: list[Any] = self._networks  # checked: each has labels
+            labels = networks[0].labels
+            members = [n.ranks(r) for n, r in zip(networks, readings, strict=True)]
+            answers: list[Prediction] = labels.independent(RankScores.mean(members), ids, reading.strand)
+            return _with_agreement(answers, [labels.independent(m, ids, reading.strand) for m in members])
+        places = [np.asarray(n.place(r)) for n, r in zip(self._networks, readings, strict=True)]
+        place = places[0] if len(places) == 1 else np.mean(places, axis=0)
+        answers = descend(Posterior(self.taxonomy, place), ids, reading.strand, self._lineages)
+        if len(places) > 1:
+            own = [descend(Posterior(self.taxonomy, p), ids, reading.strand, self._lineages) for p in places]
+            answers = _with_agreement(answers, own)
+        return [
+            unreadable(p.record_id, "unlike anything the model was trained on") if p.novelty[0] > 0.5 else p
+            for p in answers
+        ]
 
     def _refusal(self, record: SequenceRecord, kmers: int) -> str:
         """Why a record cannot be judged, or nothing."""
         needed = self.checkpoint.calibration.kmers
         if not record.sequence:
             return "no sequence"
-        if kmers < needed:
-            k = self._network.reader.k
+        if kmers < needed and not self._published_letters:
+            k = self._networks[0].reader.k
             if len(record.sequence) - k + 1 < needed:
                 return f"{len(record.sequence)} bases; at least {needed + k - 1} are needed"
             return f"{kmers} of its {k}-mers are free of ambiguous bases; at least {needed} are needed"
         return ""
 
 
-def _network(checkpoint: Checkpoint) -> CompactNetwork | Commonest | Nearest:
+def _as_read_by(reader: KmerReader, reading: Reading) -> Reading:
+    """The same reading for a model that counts other k-mers; the strand is the ensemble's."""
+    if reader.k == round(np.log(reading.counts_BV.shape[1]) / np.log(4)):
+        return reading
+    return replace(reader.read(reading.oriented, "forward"), sequences=reading.sequences, strand=reading.strand)
+
+
+def _with_agreement(answers: Sequence[Prediction], members: Sequence[Sequence[Prediction]]) -> list[Prediction]:
+    if len(members) == 1:
+        return list(answers)
+    return [
+        replace(answer, agreement=tuple(
+            sum(p.lineage[d : d + 1] == (taxon,) for p in own) / len(members) for d, taxon in enumerate(answer.lineage)
+        ))
+        for answer, *own in zip(answers, *members, strict=True)
+    ]  # fmt: skip
+
+
+def _check_labels(checkpoints: Sequence[Checkpoint]) -> None:
+    labels = [c.labels.labels if c.labels else None for c in checkpoints]
+    if None in labels:
+        raise UsageError(
+            "--ranks published asked of a model that gives lineages",
+            expected="models that answer each rank by itself, as DeepTaxa's do",
+            remedy="Leave it out.",
+        )
+    if len(set(labels)) > 1:
+        raise UserError("the models were trained on different labels", expected="an ensemble's models to share them")
+
+
+def _network(checkpoint: Checkpoint, running: dict[str, Any]) -> Network:
     kind = checkpoint.model.get("kind")
-    if kind == "compact":
-        return CompactNetwork(checkpoint.tensors, checkpoint.taxonomy, checkpoint.calibration)
-    if kind == "nearest":
-        return Nearest(checkpoint.tensors, checkpoint.taxonomy)
-    if kind == "commonest":
-        return Commonest(checkpoint.tensors, checkpoint.taxonomy)
-    raise UserError(f"a model of kind {kind!r}", expected="compact, nearest or commonest", remedy="Update linnet.")
+    try:
+        if kind == "compact":
+            return CompactNetwork(checkpoint.tensors, checkpoint.taxonomy, checkpoint.calibration)
+        if kind == "nearest":
+            return Nearest(checkpoint.tensors, checkpoint.taxonomy)
+        if kind == "commonest":
+            return Commonest(checkpoint.tensors, checkpoint.taxonomy)
+        if kind == "network":
+            from linnet import network
+
+            return network.Network(checkpoint, network.Running(**running))
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise missing_extra("torch", "train", "this model") from error
+    except (KeyError, ValueError, IndexError, TypeError) as error:
+        raise UserError(
+            f"the model's weights do not fit its tree ({error})", remedy="Copy or train the model again."
+        ) from error
+    raise UserError(
+        f"a model of kind {kind!r}", expected="compact, network, nearest or commonest", remedy="Update linnet."
+    )
 
 
-def load(model: str | Path | None = None) -> Predictor:
-    """A model folder, or the model that comes with the package.
+def load(*models: str | Path, ranks: Ranks = "lineage", **running: Any) -> Predictor:
+    """Model folders, one or an ensemble, or without any the model that comes with the package.
+
+    Args:
+        models: a model folder, or a folder of them, which is an ensemble.
+        ranks, running: as for `Predictor`.
 
     Raises:
-        UserError: not a model, or damaged.
+        UserError: not a model, or damaged; as for `Predictor`.
     """
-    return Predictor(checkpoints.load(SHIPPED if model is None else model))
+    folders = [folder for model in models or (SHIPPED,) for folder in members(Path(model))]
+    return Predictor(*map(checkpoints.load, folders), ranks=ranks, **running)
+
+
+def members(folder: Path) -> list[Path]:
+    """The models of an ensemble folder, by name; of anything else itself."""
+    if (folder / "model.json").exists() or not folder.is_dir():
+        return [folder]
+    return sorted(p.parent for p in folder.glob("*/model.json") if not p.parent.name.startswith(".")) or [folder]

@@ -15,15 +15,17 @@ from xopen import xopen
 from linnet.errors import UserError
 from linnet.inputs import raise_readable
 
-Alphabet = Literal["dna", "protein"]
+Alphabet = Literal["dna", "protein", "raw"]
+"""What letters mean; `raw` keeps nucleotides as they are written, for models that were trained so."""
 
 _TIDY = {
     "dna": bytes.maketrans(b"abcdefghijklmnopqrstuvwxyzUX", b"ABCDEFGHIJKLMNOPQRSTTVWNYZTN"),
     "protein": bytes.maketrans(b"abcdefghijklmnopqrstuvwxyz", b"ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+    "raw": None,
 }
-_LETTERS = {"dna": b"ACGTRYKMSWBDHVN", "protein": b"ACDEFGHIKLMNPQRSTVWYBJOUXZ*"}
-_GAPS = b"-. \t\r\n\v\f"
-_COMPLEMENT = str.maketrans("ACGTRYKMSWBDHVN", "TGCAYRMKSWVHDBN")
+_LETTERS = {"dna": b"ACGTRYKMSWBDHVN", "protein": b"ACDEFGHIKLMNPQRSTVWYBJOUXZ*", "raw": bytes(range(33, 127))}
+_BLANKS = b" \t\r\n\v\f"
+_COMPLEMENT = str.maketrans("ACGTRYKMSWBDHVNacgtrykmswbdhvn", "TGCAYRMKSWVHDBNtgcayrmkswvhdbn")
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +164,7 @@ def _record(header: str, letters: bytes, quality: str | None, alphabet: Alphabet
     id, _, description = header.strip().partition(" ") if "\t" not in header else _split_blank(header)
     if not id:
         raise UserError("a header without an id", where=where, expected="'>id description'")
-    sequence = letters.translate(_TIDY[alphabet], _GAPS)
+    sequence = letters.translate(_TIDY[alphabet], _BLANKS if alphabet == "raw" else b"-." + _BLANKS)
     strange = sequence.translate(None, _LETTERS[alphabet])
     if strange:
         raise _wrong_letters(id, sequence, strange, alphabet, where)
@@ -183,7 +185,7 @@ def _wrong_letters(id: str, sequence: bytes, strange: bytes, alphabet: Alphabet,
     return UserError(
         f"record '{id}' has {found}, {len(strange)} of {len(sequence)} letters",
         where=where,
-        expected="nucleotides (ACGTU and IUPAC codes)" if alphabet == "dna" else "amino acids",
+        expected="amino acids" if alphabet == "protein" else "nucleotides (ACGTU and IUPAC codes)",
         remedy=remedy,
     )
 

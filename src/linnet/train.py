@@ -277,7 +277,7 @@ def _predict(network: CompactNetwork, tree: Taxonomy, ids: Sequence[str], views:
     predictions: list[Prediction] = []
     for a in range(0, len(ids), BLOCK):
         reading = network.reader.read(views[a : a + BLOCK], "forward")
-        posterior = Posterior(tree, network.place(reading.counts_BV))
+        posterior = Posterior(tree, network.place(reading))
         predictions += descend(posterior, ids[a : a + BLOCK], reading.strand, lineages)
     return predictions
 

@@ -13,22 +13,41 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from linnet.errors import UsageError
-from linnet.options import add_output, positive, probability
+from linnet.options import Several, add_output, positive, probability
 from linnet.prediction import DEFAULT_CONFIDENCE, Prediction
-from linnet.records import SequenceRecord
+from linnet.records import Alphabet, SequenceRecord
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("sequences", nargs="+", metavar="SEQUENCES", help="FASTA or FASTQ files, or '-'")
-    add("--model", type=Path, metavar="FOLDER", help="a trained model (default: the 16S model that comes with linnet)")
+    add("--model", type=Path, action=Several, metavar="FOLDER",
+        help="a trained model (default: the 16S model that comes with linnet); given several times, or a folder of "
+        "models: an ensemble, whose probabilities are averaged")  # fmt: skip
     add_output(parser)
     add("--confidence", type=probability, default=DEFAULT_CONFIDENCE, metavar="P",
         help="keep names at least this probable, 0 to 1 (default: %(default)s); 'recut' moves it later")  # fmt: skip
     add("--strand", choices=["auto", "forward", "reverse"], default="auto",
         help="strand of the reads; auto decides for each (default)")  # fmt: skip
     add("--threads", type=positive, default=1, metavar="N", help="threads (default: 1); answers do not depend on it")
+    add("--mates", choices=["refuse", "forward"], default="refuse",
+        help="paired reads: refuse them with advice (default), or take the forward read of each pair")  # fmt: skip
     add("--shard", metavar="I/N", help="take every Nth record, beginning with the Ith: one share of a cluster job")
+
+
+    networks = parser.add_argument_group("Models that need torch (DeepTaxa's and their like)")
+    add = networks.add_argument
+    add("--ranks", choices=["lineage", "published"], default="lineage",
+        help="lineage: one that exists (default); published: each rank by itself, as DeepTaxa answers")  # fmt: skip
+    add("--letters", choices=["tidy", "published"], default="tidy",
+        help="tidy: lower case and U count, ambiguity codes become one of their bases (default); published: each is an "
+        "unknown token, as in DeepTaxa")  # fmt: skip
+    add("--precision", choices=["fp32", "bf16"], default="fp32",
+        help="fp32: to about six digits the same everywhere (default); bf16: faster where the processor has it, "
+        "probabilities differ by less than about 0.01")  # fmt: skip
+    add("--device", default="cpu", help="cpu (default), cuda, or another that torch names")
+    add("--engine", choices=["auto", "torch", "openvino"], default="auto",
+        help="auto: OpenVINO for fp32 on a CPU where it is installed (linnet[fast]), else torch")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> None:
@@ -40,8 +59,15 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError(f"--out {args.out} is also read", remedy="Choose another file for the results.")
     if args.sequences.count("-") > 1:
         raise UsageError("standard input is named twice", expected="'-' once at most")
-    records = _records(args.sequences, args.shard)
-    predictor = load(args.model)
+    predictor = load(
+        *args.model or (),
+        ranks=args.ranks,
+        letters=args.letters,
+        precision=args.precision,
+        device=args.device,
+        engine=args.engine,
+    )
+    records = _records(args, predictor.checkpoint.model.get("region", "any"))
     summary, started = Summary(), time.monotonic()
     predictions = classify(records, predictor, confidence=args.confidence, strand=args.strand, threads=args.threads)
     write_predictions(_reported(summary.watch(predictions)), args.out, args.format)
@@ -51,16 +77,17 @@ def run(args: argparse.Namespace) -> None:
     print(f"linnet: {spent:.1f} s, {summary.records / max(spent, 1e-9):,.0f} records/s", file=sys.stderr)
 
 
-def _records(paths: list[str], shard: str | None) -> Iterator[SequenceRecord]:
+def _records(args: argparse.Namespace, region: str) -> Iterator[SequenceRecord]:
     from linnet.classify import shard as take
     from linnet.records import read
 
-    records = (record for path in paths for record in read(path))
-    if shard is None:
+    alphabet: Alphabet = "raw" if args.letters == "published" else "dna"
+    records = (record for path in args.sequences for record in read(path, alphabet=alphabet))
+    if args.shard is None:
         return records
-    number, _, of = shard.partition("/")
+    number, _, of = args.shard.partition("/")
     if not (number.isdigit() and of.isdigit() and 1 <= int(number) <= int(of)):
-        raise UsageError(f"--shard {shard}", expected="I/N with I from 1 to N, as in 3/8")
+        raise UsageError(f"--shard {args.shard}", expected="I/N with I from 1 to N, as in 3/8")
     return take(records, int(number), int(of))
 
 
@@ -69,6 +96,6 @@ def _reported(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
     started = said = time.monotonic()
     for count, prediction in enumerate(predictions, 1):
         yield prediction
-        if count % 256 == 0 and (now := time.monotonic()) - said > 5:
+        if (now := time.monotonic()) - said > 5:
             said = now
             print(f"linnet: {count:,} records, {count / (now - started):,.0f} a second", file=sys.stderr)

@@ -1,4 +1,7 @@
-"""Say what a model is: its tree, its training, its sources, what was measured."""
+"""Say what a model is: its parts, tree, training, figures, sources, licences, digests.
+
+Reads model folders, ensemble folders, and DeepTaxa's released '.pt' files. Nothing in them is executed.
+"""
 
 from __future__ import annotations
 
@@ -8,28 +11,20 @@ from pathlib import Path
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "model",
-        nargs="?",
-        type=Path,
-        metavar="FOLDER",
-        help="a trained model (default: the one that comes with linnet)",
-    )
+    add = parser.add_argument
+    add("model", nargs="?", type=Path, metavar="MODEL", help="the model (default: the one that comes with linnet)")
+    add("--out", type=Path, metavar="FILE", help="write everything as JSON instead")
 
 
 def run(args: argparse.Namespace) -> None:
-    from linnet.checkpoint import load
+    from linnet.describe import describe, lines
+    from linnet.outputs import open_output
     from linnet.predictor import SHIPPED
-    from linnet.taxonomy import RANKS
 
-    checkpoint = load(args.model or SHIPPED)
-    tree = checkpoint.taxonomy
-    print(f"taxonomy: {len(tree) - 1:,} taxa, digest {tree.digest[:16]}")
-    for level, rank in enumerate(RANKS):
-        print(f"  {rank:8} {int((tree.canonical_level == level).sum()):,}")
-    for title, value in (
-        ("model", checkpoint.model),
-        ("calibration", vars(checkpoint.calibration)),
-        ("origin", checkpoint.origin),
-    ):
-        print(f"{title}: {json.dumps(value, indent=2, ensure_ascii=False)}")
+    found = describe(args.model or SHIPPED)
+    if args.out:
+        with open_output(args.out) as file:
+            json.dump(found, file, indent=1, ensure_ascii=False)
+            file.write("\n")
+    else:
+        print("\n".join(lines(found)))

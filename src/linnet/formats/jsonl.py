@@ -4,7 +4,8 @@
      "name": "Bacteria", "confidence": 0.9999}, ...], "novelty": [0.0, ...], "reason": ""}
 
 `lineage` is the whole path, of which the first `cut` taxa are kept. A taxon has a `taxid` where its tree has
-them. `novelty` is one longer: the probability of being new below the root, and below each taxon.
+them. `novelty` is one longer: the probability of being new below the root, and below each taxon. Of several
+models' answer, `agreement` is the share of them whose own path passes each taxon.
 """
 
 from __future__ import annotations
@@ -41,6 +42,7 @@ def _object(p: Prediction) -> dict[str, Any]:
         "lineage": lineage,
         "novelty": [round(x, 6) for x in p.novelty],
         "reason": p.reason,
+        **({"agreement": [round(x, 4) for x in p.agreement]} if p.agreement else {}),
     }
 
 
@@ -74,12 +76,15 @@ def _prediction(entry: dict[str, Any]) -> Prediction:
         stopped=Stopped(entry["stopped"]),
         strand=entry["strand"],
         reason=entry["reason"],
+        agreement=tuple(float(x) for x in entry.get("agreement", ())),
     )
     depth = len(prediction.lineage)
+    if len(prediction.agreement) not in (0, depth):
+        raise ValueError(f"{depth} taxa, {len(prediction.agreement)} agreements")
     if len(prediction.confidence) not in (0, depth) or len(prediction.novelty) != depth + 1:
         raise ValueError(f"{depth} taxa, {len(prediction.confidence)} confidences, {len(prediction.novelty)} novelties")
     if not 0 <= prediction.cut <= depth:
         raise ValueError(f"cut {prediction.cut} of {depth} taxa")
-    if not all(0 <= p <= 1 for p in (*prediction.confidence, *prediction.novelty)):
+    if not all(0 <= p <= 1 for p in (*prediction.confidence, *prediction.novelty, *prediction.agreement)):
         raise ValueError("a probability outside 0 to 1")
     return prediction

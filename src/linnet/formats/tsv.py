@@ -2,7 +2,8 @@
 
 The columns `<rank>_confidence` go on below the cut, and `uncut` and `novelty` hold the whole path, so that
 `linnet recut` can move the cut. `novelty` has one number more than `uncut` has names: the probability that
-the organism is new below the root and below each of them.
+the organism is new below the root and below each of them. `agreement`, of several models' answer, is the share of
+them whose own path passes each name of `uncut`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,10 @@ from linnet.taxonomy import RANKS, Taxon, canonical_positions
 
 HEADER = [
     "record", "strand", "stopped", *RANKS, *(f"{rank}_confidence" for rank in RANKS), "uncut", "novelty", "reason",
+    "agreement",
 ]  # fmt: skip
+OPTIONAL = 1
+"""Columns at the end that tables of earlier versions lack."""
 DELIMITER = "\t"
 
 
@@ -40,23 +44,24 @@ def _row(p: Prediction) -> list[str]:
         "; ".join(f"{RANKS[positions.index(i)][0]}__{p.lineage[i].name}" for i in at),
         "; ".join(f"{p.novelty[d]:.6f}" for d in (0, *(i + 1 for i in at))),
         p.reason,
+        "; ".join(f"{p.agreement[i]:.4f}" for i in at) if p.agreement else "",
     ]
 
 
 def recognises(line: str, delimiter: str = DELIMITER) -> bool:
-    return line.split(delimiter) == HEADER
+    return line.split(delimiter) in (HEADER, HEADER[:-OPTIONAL])
 
 
 def read(lines: Iterable[str], path: str, delimiter: str = DELIMITER) -> Iterator[Prediction]:
     """The predictions written, at the seven ranks."""
     rows = csv.reader(lines, delimiter=delimiter)
-    next(rows)
+    header = next(rows)
     for number, row in enumerate(rows, 2):
         if not row:
             continue
-        if len(row) != len(HEADER):
-            raise UserError(f"{len(row)} cells", where=f"{path}, line {number}", expected=str(len(HEADER)))
-        cell = dict(zip(HEADER, row, strict=True))
+        if len(row) != len(header):
+            raise UserError(f"{len(row)} cells", where=f"{path}, line {number}", expected=str(len(header)))
+        cell = {"agreement": "", **dict(zip(header, row, strict=True))}
         try:
             yield _prediction(cell)
         except ValueError as error:
@@ -75,4 +80,5 @@ def _prediction(cell: dict[str, str]) -> Prediction:
         stopped=Stopped(cell["stopped"]),
         strand=cell["strand"],
         reason=cell["reason"],
+        agreement=tuple(float(x) for x in cell["agreement"].split("; ") if x),
     )

@@ -1,0 +1,1 @@
+"""Other systems' published files, read without running anything in them, as checkpoints of ours."""

@@ -11,9 +11,9 @@ SOURCE = Path(__file__).parent.parent / "src" / "linnet"
 
 LAYERS = (
     {"", "errors", "strings", "taxonomy", "records", "lineages", "ncbi", "prediction", "regions", "split", "formats",
-     "inputs", "options", "outputs"},
+     "inputs", "mates", "options", "outputs"},
     {"kmers", "sibling_groups", "decode", "calibrate", "outcomes", "metrics", "significance", "compact", "baselines",
-     "checkpoint", "rank_scores", "tokens"},
+     "checkpoint", "ecoli", "notices", "rank_scores", "tokens"},
     {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released"},
     {"predictor", "train", "classify", "describe", "evaluate", "report"},
     {"commands", "__main__"},

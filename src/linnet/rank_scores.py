@@ -43,6 +43,8 @@ class RankLabels:
         place_P: int32 (P,), the place of each lineage in `taxonomy`, ascending. A lineage whose lower ranks have
             placeholders ends above them: the organism is in that clade, and in none of its named children.
         taxonomy: the tree of the lineages, N taxa.
+        temperature: how much the ranks repeat one another, from 1 (not at all) to R (each says the same). 3 was
+            chosen on held-out reads of a small model trained as published: docs/decisions, lineages from ranks.
     """
 
     ranks: tuple[str, ...]
@@ -50,12 +52,15 @@ class RankLabels:
     class_PR: NDArray[np.int32]
     place_P: NDArray[np.int32]
     taxonomy: Taxonomy
+    temperature: float = 3.0
 
     def __post_init__(self) -> None:
         sizes = [len(labels) for labels in self.labels]
         shape = (len(self.place_P), len(self.ranks))
         if self.class_PR.shape != shape or len(sizes) != len(self.ranks) or not shape[0]:
             raise ValueError(f"lineages of shape {self.class_PR.shape}, labels of {len(sizes)} ranks")
+        if not 0 < self.temperature < np.inf:
+            raise ValueError(f"temperature {self.temperature}")
         if (self.class_PR < 0).any() or (self.class_PR >= sizes).any():
             raise ValueError("a lineage with a label that there is not")
         if (np.diff(self.place_P) < 0).any() or self.place_P[0] < 0 or self.place_P[-1] >= len(self.taxonomy):
@@ -63,21 +68,29 @@ class RankLabels:
 
     def to_json(self) -> dict[str, object]:
         lineages = np.column_stack([self.place_P, self.class_PR])
-        return {"ranks": self.ranks, "labels": self.labels, "lineages": lineages.tolist()}
+        return {
+            "ranks": self.ranks,
+            "labels": self.labels,
+            "lineages": lineages.tolist(),
+            "temperature": self.temperature,
+        }
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any], taxonomy: Taxonomy) -> RankLabels:
         """Raises ValueError, KeyError or TypeError where it is not what `to_json` gives."""
         lineages = np.array(value["lineages"], np.int32).reshape(len(value["lineages"]), -1)
         labels = tuple(tuple(map(str, some)) for some in value["labels"])
-        return cls(tuple(map(str, value["ranks"])), labels, lineages[:, 1:], lineages[:, 0], taxonomy)
+        return cls(tuple(map(str, value["ranks"])), labels, lineages[:, 1:], lineages[:, 0], taxonomy,
+                   float(value["temperature"]))  # fmt: skip
 
     def place(self, scores: RankScores) -> NDArray[np.float32]:
         """The posterior over places, (B, N): the ranks' joint distribution, given that their labels form a lineage.
 
-        The ranks being independent, p(lineage) is proportional to the product of its labels' probabilities.
+        p(lineage) is proportional to the product of its labels' probabilities, as for independent ranks, to the
+        power of 1 / temperature: they all come from one vector, and their plain product would count its
+        evidence several times over.
         """
-        joint_BP = sum(p[:, self.class_PR[:, r]] for r, p in enumerate(scores.log_p))
+        joint_BP = sum(p[:, self.class_PR[:, r]] for r, p in enumerate(scores.log_p)) / self.temperature
         p_BP = np.exp(joint_BP - np.max(joint_BP, axis=1, keepdims=True))
         p_BP /= p_BP.sum(axis=1, keepdims=True)
         place_BN = np.zeros((len(p_BP), len(self.taxonomy)), np.float32)

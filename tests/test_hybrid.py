@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,13 @@ pytest.importorskip("tokenizers")
 from conftest import lineage  # noqa: E402
 from deeptaxa_files import READS, vocabulary  # noqa: E402
 
+from linnet.calibrate import Calibration  # noqa: E402
+from linnet.checkpoint import Checkpoint, save  # noqa: E402
 from linnet.encoders import hybrid  # noqa: E402
 from linnet.errors import UserError  # noqa: E402
+from linnet.kmers import count_all, log_odds  # noqa: E402
 from linnet.model import build, parameters  # noqa: E402
+from linnet.predictor import load  # noqa: E402
 from linnet.sibling_groups import SiblingGroups  # noqa: E402
 from linnet.taxonomy import Taxonomy  # noqa: E402
 from linnet.tokens import Bases, Pieces  # noqa: E402
@@ -133,3 +138,32 @@ def test_the_true_tokenizer_gives_the_true_count(shared_data: Path) -> None:
     tokenizer = Pieces.from_file(shared_data / "data" / "dnabert2-tokenizer")
     with torch.device("meta"):
         assert parameters(build(hybrid.Config(), tokenizer, FULL_LENGTH)) == 76_365_205
+
+
+@pytest.mark.parametrize("engine", ["torch", "openvino"])
+def test_a_tree_head_over_tokens_of_ones_own_reference_is_kept_and_answers(tmp_path: Path, engine: str, genes) -> None:  # type: ignore[no-untyped-def]
+    if engine == "openvino":
+        pytest.importorskip("openvino")
+    sequences, lineages = genes
+    tree = Taxonomy.from_lineages(lineages.values())
+    groups = SiblingGroups(tree)
+    pieces = Pieces.learn(list(sequences.values()), size=128)
+    torch.manual_seed(2)
+    config = hybrid.Config(**SMALL)  # type: ignore[arg-type]
+    model = build(config, pieces, groups).eval()
+    made = Checkpoint(
+        {"family": "rrna", "kind": "network", "head": "tree", "encoder": asdict(config)},
+        {**model.tensors(), "encoder.log_odds_V": log_odds(count_all(list(sequences.values()), 5))},
+        tree,
+        Calibration.none(groups.levels),
+        tokenizer=pieces.json,
+    )
+    save(made, tmp_path / "m")
+    assert (tmp_path / "m" / "tokenizer.json").read_text() == pieces.json
+    reads = list(sequences.values())[::7]
+    answers = list(load(tmp_path / "m", engine=engine).classify(reads, confidence=0))
+    score_MB = model(model.encoder.collate(reads)).detach().numpy().T
+    place_BN = groups.place(groups.log_softmax(np.ascontiguousarray(score_MB)))
+    for answer, place_N in zip(answers, place_BN, strict=True):
+        nodes = [tree.find(answer.lineage[: d + 1])[0] for d in range(len(answer.lineage))]
+        assert np.allclose(answer.confidence, [place_N[tree.clade(n)].sum() for n in nodes], atol=2e-3)  # kept in half precision

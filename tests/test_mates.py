@@ -87,7 +87,10 @@ def test_headers_tell_a_pair_whatever_the_files_are_called(
 
 def test_reads_filtered_each_on_its_own_are_still_a_pair(tmp_path: Path) -> None:
     reads = [f"M1:7:{n}" for n in range(100)]
-    paths = [write(tmp_path / "s_R1.fastq", reads[1::2] + reads[::4]), write(tmp_path / "s_R2.fastq", reads[1:])]
+    paths = [
+        write(tmp_path / "s_R1.fastq", [r for i, r in enumerate(reads) if i % 3]),
+        write(tmp_path / "s_R2.fastq", reads[1:]),
+    ]
     with pytest.raises(UserError, match="is in both"):
         read_all(paths)
 

@@ -224,17 +224,17 @@ def test_looking_costs_well_under_a_millisecond_a_record() -> None:
 
 
 def test_the_gene_is_one_of_the_species(shared_data: Path) -> None:
-    assert any(GENE[7:1537] == record.sequence for record in read(shared_data / "16s/wol/rrnas_16s.fa.xz"))
+    assert any(GENE[7:1537] == record.sequence for record in read(shared_data / "data/16s/wol/rrnas_16s.fa.xz"))
 
 
 @pytest.mark.parametrize("region", ["any", "V4", "V3-V4"])
 def test_real_reads_of_v4_pass_in_silence(shared_data: Path, region: str) -> None:
-    reads = shared_data / "16s/sortmerna/set2_environmental_study_550_amplicon.fasta.gz"
+    reads = shared_data / "data/16s/sortmerna/set2_environmental_study_550_amplicon.fasta.gz"
     assert notices([r.sequence for r in islice(read(reads), LOOK)], region) == []
 
 
 def test_archaea_are_placed_too(shared_data: Path) -> None:
-    genes = [r.sequence for r in islice(read(shared_data / "16s/sortmerna/silva-arc-16s-id95.fasta.xz"), 600)]
+    genes = [r.sequence for r in islice(read(shared_data / "data/16s/sortmerna/silva-arc-16s-id95.fasta.xz"), 600)]
     reads = {
         name: [s[at[0] : at[1]] for s, at in zip(genes, amplicons(genes, region), strict=True) if at]
         for name, region in REGIONS.items()

@@ -124,7 +124,7 @@ def test_a_crafted_file_is_refused_and_nothing_runs(tmp_path: Path, capsys: Any,
 def test_figures_and_random_states_of_training_are_harmless(tmp_path: Path) -> None:
     file, _, made = made_here.write(tmp_path)
     made["metrics"] = {0: {"accuracy": np.float64(0.5), "f1_score": np.float32(0.25)}}
-    made["rng_state"] = {"numpy": np.random.RandomState(1).get_state(), "torch": torch.get_rng_state()}  # noqa: NPY002
+    made["rng_state"] = {"numpy": np.random.RandomState(1).get_state(), "torch": torch.get_rng_state()}
     torch.save(made, file)
     assert deeptaxa.read(file).facts["validation"] == {"domain": {"accuracy": 0.5, "f1_score": 0.25}}
 
@@ -148,7 +148,7 @@ def spoiled(made: dict[str, Any], what: str) -> None:
     elif what == "labels miscounted":
         made["num_labels_per_level"]["2"] = 1
     elif what == "weights no tensors":
-        made["state_dict"] = {name: 1 for name in state}
+        made["state_dict"] = dict.fromkeys(state, 1)
     elif what == "no such activation":
         made["model_config"]["bert"]["hidden_act"] = "relu"
     elif what == "no temperature":

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("tokenizers")
 
-from linnet.errors import UserError  # noqa: E402
-from linnet.tokens import Bases, Pieces, tidy  # noqa: E402
+from linnet.errors import UserError
+from linnet.tokens import Bases, Pieces, tidy
 
 GENES = ["ACGTTGCAACGGATCCGATTACAGGCATTAGACCAGTACC" * 3, "GGATTACAGATTACAGGCATCGATCGGATT" * 4, "TTGACCAGGATACC" * 9]
 

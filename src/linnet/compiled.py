@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,9 +15,13 @@ from linnet.errors import missing_extra
 
 
 class Compiled:
-    """Vectors (B, 1, width) of batches; each thread that asks has an engine of its own, run by one core."""
+    """Vectors (B, 1, width) of batches.
 
-    def __init__(self, encoder: Encoder) -> None:
+    Args:
+        threads: how many threads ask at once, each served by one core; None: one asks, served by all cores.
+    """
+
+    def __init__(self, encoder: Encoder, threads: int | None) -> None:
         try:
             import openvino
         except ModuleNotFoundError as error:
@@ -25,13 +30,16 @@ class Compiled:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")  # the tracer's, of numbers that really are the same for every batch
             traced = openvino.convert_model(_Plain(encoder), example_input=_inputs(example))
-        exact = {"INFERENCE_PRECISION_HINT": "f32", "INFERENCE_NUM_THREADS": 1}
-        self._compile = lambda: openvino.Core().compile_model(traced, "CPU", exact).create_infer_request()
+        cores = {"PERFORMANCE_HINT": "LATENCY"}
+        if threads:
+            cores = {"INFERENCE_NUM_THREADS": str(threads), "NUM_STREAMS": str(threads)}
+        exact = {"INFERENCE_PRECISION_HINT": "f32"}
+        self._model: Any = openvino.Core().compile_model(traced, "CPU", {**exact, **cores})
         self._own = threading.local()
 
     def __call__(self, batch: Batch) -> Tensor:
         if not hasattr(self._own, "request"):
-            self._own.request = self._compile()
+            self._own.request = self._model.create_infer_request()
         answer = self._own.request.infer([t.numpy() for t in _inputs(batch)])
         return torch.from_numpy(answer[0].copy())  # the engine overwrites its own array next time
 

@@ -39,12 +39,14 @@ class Running:
             has it, and less exact.
         device: as torch names it: cpu, cuda, mps.
         engine: what runs the encoder; auto is OpenVINO in fp32 on a CPU where it is installed, else torch.
+        threads: how many threads ask at once, each served by one core; None: one asks, served by all cores.
     """
 
     letters: Letters = "tidy"
     precision: Precision = "fp32"
     device: str = "cpu"
     engine: Engine = "auto"
+    threads: int | None = None
 
 
 class Network:
@@ -60,7 +62,7 @@ class Network:
         self._encoder.bf16 = running.precision == "bf16"
         self._vectors: Callable[[Batch], Tensor] = self._encoder
         if _chosen(running) == "openvino":
-            self._vectors = Compiled(self._encoder)
+            self._vectors = Compiled(self._encoder, running.threads)
 
     def place(self, reading: Reading) -> NDArray[np.float32]:
         """float32 (B, N): the posterior over places in the tree."""

@@ -11,11 +11,15 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from linnet.errors import UsageError
 from linnet.options import Several, add_output, positive, probability
 from linnet.prediction import DEFAULT_CONFIDENCE, Prediction
 from linnet.records import Alphabet, SequenceRecord
+
+if TYPE_CHECKING:
+    from linnet.mates import LeftOut
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -52,13 +56,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from linnet.classify import Summary, classify
+    from linnet.mates import LeftOut
     from linnet.outputs import write_predictions
     from linnet.predictor import load
 
     if args.out and args.out.is_file() and any(Path(p).is_file() and args.out.samefile(p) for p in args.sequences):
         raise UsageError(f"--out {args.out} is also read", remedy="Choose another file for the results.")
-    if args.sequences.count("-") > 1:
-        raise UsageError("standard input is named twice", expected="'-' once at most")
     predictor = load(
         *args.model or (),
         ranks=args.ranks,
@@ -66,23 +69,31 @@ def run(args: argparse.Namespace) -> None:
         precision=args.precision,
         device=args.device,
         engine=args.engine,
+        threads=args.threads,
     )
-    records = _records(args, predictor.checkpoint.model.get("region", "any"))
+    left_out = LeftOut()
+    records = _records(args, predictor.checkpoint.model.get("region", "any"), left_out)
     summary, started = Summary(), time.monotonic()
     predictions = classify(records, predictor, confidence=args.confidence, strand=args.strand, threads=args.threads)
     write_predictions(_reported(summary.watch(predictions)), args.out, args.format)
     spent = time.monotonic() - started
+    for file in left_out.files:
+        print(f"linnet: {file} was left out: its reads are the mates of those read", file=sys.stderr)
+    if left_out.reads:
+        print(f"linnet: {left_out.reads:,} reverse reads were left out, mates of those read", file=sys.stderr)
     for line in summary.lines():
         print(f"linnet: {line}", file=sys.stderr)
     print(f"linnet: {spent:.1f} s, {summary.records / max(spent, 1e-9):,.0f} records/s", file=sys.stderr)
 
 
-def _records(args: argparse.Namespace, region: str) -> Iterator[SequenceRecord]:
+def _records(args: argparse.Namespace, region: str, left_out: LeftOut) -> Iterator[SequenceRecord]:
     from linnet.classify import shard as take
-    from linnet.records import read
+    from linnet.mates import read_all
+    from linnet.notices import Notices
 
     alphabet: Alphabet = "raw" if args.letters == "published" else "dna"
-    records = (record for path in args.sequences for record in read(path, alphabet=alphabet))
+    records = read_all(args.sequences, args.mates, alphabet=alphabet, left_out=left_out)
+    records = Notices(region, lambda text: print(f"linnet: note: {text}", file=sys.stderr)).watch(records)
     if args.shard is None:
         return records
     number, _, of = args.shard.partition("/")

@@ -52,7 +52,7 @@ def places(sequences: Sequence[str]) -> Places:
     16S share some by chance, more the longer they are; a place counts from 6 + length / 150 votes.
     """
     length_B = np.array([len(s) for s in sequences], np.int64)
-    reverse = [reverse_complement(s) for s in sequences]
+    reverse = [reverse_complement(s[-_LONGEST:]) for s in sequences]
     votes_SB, first_SB, last_SB = np.stack([_votes(sequences), _votes(reverse)], axis=1)
     strand_B, all_B = votes_SB.argmax(axis=0), np.arange(len(sequences))
     sure_B = votes_SB[strand_B, all_B] >= 6 + np.minimum(length_B, _LONGEST) / 150

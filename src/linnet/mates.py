@@ -61,11 +61,11 @@ def read_all(
     left_out = left_out or LeftOut()
     if names.count("-") > 1:
         raise UsageError("standard input is named twice", expected="'-' once at most")
-    reverse_files = []
+    reverse_files: dict[str, None] = {}
     for forward, reverse, shared in _pairs(names, alphabet):
         if mates == "refuse":
             raise _refusal(f"{forward} and {reverse}", f"hold the two reads of each fragment ('{shared}' is in both)")
-        reverse_files.append(reverse)
+        reverse_files[reverse] = None
     left_out.files += reverse_files
     return (r for name in names if name not in reverse_files for r in _unpaired(name, mates, alphabet, left_out))
 

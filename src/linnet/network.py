@@ -25,7 +25,7 @@ from linnet.tokens import Bases, Letters, Pieces
 
 Precision = Literal["fp32", "bf16"]
 Engine = Literal["auto", "torch", "openvino"]
-TOKENS = 4096
+TOKENS = 8192
 """Tokens of a batch, padding included."""
 
 

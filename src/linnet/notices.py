@@ -202,8 +202,7 @@ def stretches() -> dict[str, Stretch]:
 _AMISS = 0.25  # of the reads must have a fault,
 _FEW = 3  # and this many, or all
 _SHORT = 100  # bases
-_ALIKE = 0.85  # of the positions in either of two stretches that are in both: alike,
-_SAME = 0.95  # or the same but for a few bases
+_ALIKE = 0.85  # of the positions in either of two stretches that are in both, if they count as the same
 _KINDS = {
     "short": f"are shorter than {_SHORT} bases",
     "outside": "lie mostly outside",
@@ -249,13 +248,13 @@ def wrong_stretch(sequences: Sequence[str], region: str) -> str | None:
 def _kinds(learnt: Stretch, length_B: NDArray[np.int64], at: Places) -> NDArray[np.str_]:
     """What is wrong with each read, a key of `_KINDS`, or nothing.
 
-    Reads within an amplicon are right, as forward reads alone are, unless they are exactly another one. A read
+    Reads within an amplicon are right, as forward reads alone are, unless they are just another one. A read
     whose place cannot be told is judged by its length.
     """
     whole = learnt.region is WHOLE
     inside_B = learnt.inside(at.first_B, at.last_B)
-    others = [s.share(at.first_B, at.last_B) >= _SAME for s in stretches().values() if s != learnt]
-    another_B = np.any(others, axis=0) & at.forward_B  # reverse reads of V3-V4 may be cut to what is V4
+    others = [s.share(at.first_B, at.last_B) >= _ALIKE for s in stretches().values() if s != learnt]
+    another_B = np.any(others, axis=0) & at.forward_B  # reverse reads of V3-V4 may be about as long as V4
     fault_B = {
         "short": length_B < _SHORT,
         "outside": at.sure_B & (inside_B < np.minimum(length_B, learnt.length) / 2),

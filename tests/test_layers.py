@@ -15,7 +15,7 @@ LAYERS = (
     {"kmers", "sibling_groups", "decode", "calibrate", "outcomes", "metrics", "significance", "compact", "baselines",
      "checkpoint", "ecoli", "notices", "rank_scores", "tokens"},
     {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released"},
-    {"predictor", "train", "classify", "describe", "evaluate", "report"},
+    {"predictor", "train", "classify", "describe", "evaluate", "extract", "report"},
     {"commands", "__main__"},
 )  # fmt: skip
 

@@ -447,6 +447,14 @@ def test_describe_says_what_a_released_file_and_a_converted_model_are(tmp_path: 
             assert fact in text, fact
 
 
+def test_a_file_that_does_not_say_what_it_reads_is_told_by_its_weights(tmp_path: Path) -> None:
+    for encoding, expected in (("onehot", "onehot"), ("dnabert", "bpe")):
+        file, _, made = made_here.write(tmp_path, model_type="cnn", encoding=encoding)
+        del made["encoding"]
+        torch.save(made, file)
+        assert deeptaxa.read(file).config.encoding == expected
+
+
 def test_a_converted_model_survives_a_round_trip(tmp_path: Path) -> None:
     file, table, _ = made_here.write(tmp_path)
     convert(file, table, tmp_path / "out")

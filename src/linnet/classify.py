@@ -7,7 +7,6 @@ import sys
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -33,7 +32,7 @@ def classify(
     Each block is judged by one thread, so that answers do not depend on how many threads there are.
     """
     stream = iter(records)
-    with _one_thread_each(), ThreadPoolExecutor(threads) as pool:
+    with threadpool_limits(limits=1), ThreadPoolExecutor(threads, initializer=_one_core) as pool:
         waiting: deque[Future[list[Prediction]]] = deque()
         try:
             while block := list(islice(stream, predictor.block)):
@@ -47,19 +46,10 @@ def classify(
                 future.cancel()
 
 
-@contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """Keep libraries from starting threads of their own within each block's."""
-    torch = sys.modules.get("torch")
-    before = torch.get_num_threads() if torch else 0
-    with threadpool_limits(limits=1):
-        if torch:
-            torch.set_num_threads(1)
-        try:
-            yield
-        finally:
-            if torch:
-                torch.set_num_threads(before)
+def _one_core() -> None:
+    """Keep torch, where a model needs it, from starting threads of its own within the calling one."""
+    if torch := sys.modules.get("torch"):
+        torch.set_num_threads(1)
 
 
 def shard(records: Iterable[SequenceRecord], number: int, of: int) -> Iterator[SequenceRecord]:

@@ -63,7 +63,7 @@ class Primer(NamedTuple):
 
 PRIMERS = (
     Primer("27F", "AGAGTTTGATCMTGGCTCAG", "Lane 1991"),
-    Primer("338R", "GCTGCCTCCCGTAGGAGT", "Amann 1990"),
+    Primer("338R", "TGCTGCCTCCCGTAGGAGT", "after Amann 1990"),
     Primer("341F", "CCTACGGGNGGCWGCAG", "Klindworth 2013"),
     Primer("515F", "GTGYCAGCMGCCGCGGTAA", "Parada 2016"),
     Primer("534R", "ATTACCGCGGCTGCTGG", "Muyzer 1993"),
@@ -72,13 +72,15 @@ PRIMERS = (
     Primer("805R", "GACTACHVGGGTATCTAATCC", "Klindworth 2013"),
     Primer("806R", "GGACTACNVGGGTWTCTAAT", "Apprill 2015"),
     Primer("926R", "CCGYCAATTYMTTTRAGTTT", "Parada 2016"),
+    Primer("969F", "ACGCGHNRAACCTTACC", "Comeau 2011"),
     Primer("1193R", "ACGTCATCCCCACCTTCC", "Bodenhausen 2013"),
     Primer("1391R", "GACGGGCGGTGTGTRCA", "Turner 1999"),
+    Primer("1406R", "ACGGGCRGTGWGTRCAA", "Comeau 2011"),
     Primer("1492R", "GGYTACCTTGTTACGACTT", "Lane 1991"),
 )
 
-WHOLE = Region("full", PRIMERS[0].sequence, PRIMERS[-1].sequence, 1000, 2000)
-"""What whole genes are amplified by."""
+WHOLE = Region("full", "AGRGTTYGATYMTGGCTCAG", "RGYTACCTTGTTACGACTT", 1000, 2000)
+"""Whole genes, as Callahan 2019 amplifies them."""
 
 _BASES = dict(zip("ACGTRYSWKMBDHVN", (1, 2, 4, 8, 5, 10, 6, 9, 12, 3, 14, 13, 11, 7, 15), strict=True))
 _SPACER = 8  # bases that phased primers have before them, at most
@@ -163,12 +165,20 @@ class Stretch(NamedTuple):
     last: int
 
     @property
-    def name(self) -> str:
-        return "the whole gene" if self.region is WHOLE else self.region.name
-
-    @property
     def length(self) -> int:
         return self.last - self.first + 1
+
+    @property
+    def whole(self) -> bool:
+        return self.length > _WHOLE
+
+    @property
+    def name(self) -> str:
+        return "the whole gene" if self.whole else self.region.name
+
+    def like(self, first: Positions, last: Positions) -> NDArray[np.bool_]:
+        """Whether another stretch is about this one."""
+        return self.share(first, last) >= _ALIKE
 
     def inside(self, first: Positions, last: Positions) -> NDArray[np.int64]:
         """How many positions of another stretch lie in this."""
@@ -203,6 +213,8 @@ _AMISS = 0.25  # of the reads must have a fault,
 _FEW = 3  # and this many, or all
 _SHORT = 100  # bases
 _ALIKE = 0.85  # of the positions in either of two stretches that are in both, if they count as the same
+_NEAR = 50  # bases between places that count as the same: archaea lack forty in V3
+_WHOLE = 1200  # bases; longer stretches are called the whole gene
 _KINDS = {
     "short": f"are shorter than {_SHORT} bases",
     "outside": "lie mostly outside",
@@ -238,7 +250,8 @@ def wrong_stretch(sequences: Sequence[str], region: str) -> str | None:
     if kind in ("longer", "shorter"):
         cut = learnt.cut_from(1, len(GENE)) if kind == "longer" else "."  # long enough to hold both primers
         return f"{reads}: {length:,} bases at the median. Use a model for any region{cut}"
-    like = next((f"{s.name} or for " for s in stretches().values() if s.share(first, last) >= _ALIKE), "")
+    nearest = max(stretches().values(), key=lambda s: s.share(first, last))
+    like = f"{nearest.name} or for " if nearest.like(first, last) else ""
     return (
         f"{reads}: positions {first}-{last} of E. coli at the median. "
         f"Use a model for {like}any region{learnt.cut_from(first, last)}"
@@ -248,19 +261,19 @@ def wrong_stretch(sequences: Sequence[str], region: str) -> str | None:
 def _kinds(learnt: Stretch, length_B: NDArray[np.int64], at: Places) -> NDArray[np.str_]:
     """What is wrong with each read, a key of `_KINDS`, or nothing.
 
-    Reads within an amplicon are right, as forward reads alone are, unless they are just another one. A read
-    whose place cannot be told is judged by its length.
+    Reads within an amplicon are right if they begin where it does, on either strand, as forward or reverse reads
+    alone do, or if they are no other region that has a name. A read whose place cannot be told is judged by its length.
     """
-    whole = learnt.region is WHOLE
     inside_B = learnt.inside(at.first_B, at.last_B)
-    others = [s.share(at.first_B, at.last_B) >= _ALIKE for s in stretches().values() if s != learnt]
-    another_B = np.any(others, axis=0) & at.forward_B  # reverse reads of V3-V4 may be about as long as V4
+    another_B = np.any([s.like(at.first_B, at.last_B) for s in stretches().values()], axis=0)
+    another_B &= ~learnt.like(at.first_B, at.last_B)
+    another_B &= np.where(at.forward_B, at.first_B - learnt.first, learnt.last - at.last_B) > _NEAR
     fault_B = {
         "short": length_B < _SHORT,
         "outside": at.sure_B & (inside_B < np.minimum(length_B, learnt.length) / 2),
         "beyond": at.sure_B & (inside_B < 0.75 * length_B),
         "longer": ~at.sure_B & (length_B > 1.5 * learnt.length),
-        "part": at.sure_B & (another_B | whole & (inside_B < learnt.length / 2)),
-        "shorter": ~at.sure_B & whole & (length_B < learnt.length / 2),
+        "part": at.sure_B & (another_B | learnt.whole & (inside_B < learnt.length / 2)),
+        "shorter": ~at.sure_B & learnt.whole & (length_B < learnt.length / 2),
     }
     return np.select([fault_B[kind] for kind in _KINDS], list(_KINDS), "")

@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "unknown token, as in DeepTaxa")  # fmt: skip
     add("--precision", choices=["fp32", "bf16"], default="fp32",
         help="fp32: to about six digits the same everywhere (default); bf16: faster where the processor has it, "
-        "probabilities differ by less than about 0.01")  # fmt: skip
+        "probabilities differ by about 0.01 where they are not clear")  # fmt: skip
     add("--device", default="cpu", help="cpu (default), cuda, or another that torch names")
     add("--engine", choices=["auto", "torch", "openvino"], default="auto",
         help="auto: OpenVINO for fp32 on a CPU where it is installed (linnet[fast]), else torch")  # fmt: skip

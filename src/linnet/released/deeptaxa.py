@@ -156,12 +156,18 @@ def _config(content: Mapping[str, Any]) -> hybrid.Config:
     names_bert = {"hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size"} & bert.keys()
     return hybrid.Config(
         model_type=kind,
-        encoding="onehot" if content.get("encoding") == "onehot" else "bpe",
+        encoding="onehot" if _reads_bases(content, kind) else "bpe",
         max_length=int(window),
         kernel_sizes=tuple(int(k) for k in cnn.get("kernel_sizes", (3, 5, 7))),
         hidden_dropout_prob=float(content.get("hidden_dropout_prob", 0.2)),
         **{"mask_padding": False, **{n: cnn[n] for n in names}, **{n: bert[n] for n in names_bert}},
     )
+
+
+def _reads_bases(content: Mapping[str, Any], kind: str) -> bool:
+    """Whether the model reads single bases; older files do not say, but their first convolution has four channels."""
+    said = content.get("encoding")
+    return said == "onehot" if said else kind == "cnn" and "embedding.weight" not in content["state_dict"]
 
 
 def _labels(label2id: Mapping[str, int]) -> tuple[str, ...]:

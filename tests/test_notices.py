@@ -125,7 +125,9 @@ def test_a_single_primer_is_cut_with_cutadapt() -> None:
 def test_primers_of_a_pair_without_a_name_are_given_as_they_are() -> None:
     (said,) = notices([GENE[514:926]] * 10)
     assert "515F (Parada 2016) or 926R (Parada 2016)" in said
-    assert said.endswith("--primers GTGYCAGCMGCCGCGGTAA,CCGYCAATTYMTTTRAGTTT --out FILE")
+    assert said.endswith("--primers V4-V5 --out FILE")
+    (said,) = notices([GENE[340:926]] * 10)
+    assert said.endswith("--primers CCTACGGGNGGCWGCAG,CCGYCAATTYMTTTRAGTTT --out FILE")
 
 
 def test_a_few_reads_that_begin_at_a_primer_are_chance() -> None:

@@ -27,6 +27,7 @@ from linnet.__main__ import main  # noqa: E402
 from linnet.errors import UserError  # noqa: E402
 from linnet.predictor import load  # noqa: E402
 from linnet.released import deeptaxa, source  # noqa: E402
+from linnet.released.labels import join as joined  # noqa: E402
 
 KINDS = [
     pytest.param(how, id="-".join(map(str, how.values())))
@@ -231,7 +232,7 @@ def test_lineages_are_read_in_every_form_that_users_have(tmp_path: Path, form: s
         table.write_text("\n".join([lines[0], *map("\t".join, prefixed)]) + "\n")
     elif form.startswith("qiime"):
         table = qiime_table(table, blanks="blanks" in form)
-    found = deeptaxa.lineages(table, released.ranks, released.labels)
+    found = joined(table, released.ranks, released.labels)
     assert places(found.labels) == AS_TREE
     assert found.notes == []
 
@@ -239,7 +240,7 @@ def test_lineages_are_read_in_every_form_that_users_have(tmp_path: Path, form: s
 def test_a_name_that_two_taxa_share_stays_two_taxa(tmp_path: Path) -> None:
     file, table, _ = made_here.write(tmp_path)
     released = deeptaxa.read(file)
-    labels = deeptaxa.lineages(table, released.ranks, released.labels).labels
+    labels = joined(table, released.ranks, released.labels).labels
     twins = labels.taxonomy.nodes_named("Twin")
     assert len(twins) == 2
     twin = released.labels[5].index("Twin")
@@ -249,7 +250,7 @@ def test_a_name_that_two_taxa_share_stays_two_taxa(tmp_path: Path) -> None:
 def test_blank_cells_answer_to_deeptaxas_own_placeholder(tmp_path: Path) -> None:
     table = tmp_path / "table.tsv"
     table.write_text("sequence_id\tdomain\tphylum\na\tBacteria\tP1\nb\tBacteria\t\n")
-    found = deeptaxa.lineages(table, ("domain", "phylum"), (("Bacteria",), ("P1", "Unclassified")))
+    found = joined(table, ("domain", "phylum"), (("Bacteria",), ("P1", "Unclassified")))
     assert places(found.labels) == {"Bacteria", "Bacteria;P1"}
 
 
@@ -258,14 +259,14 @@ def test_lineages_that_the_model_never_saw_are_counted(tmp_path: Path) -> None:
     released = deeptaxa.read(file)
     with table.open("a") as rows:
         rows.write("x\tBacteria\tP1\tC1\tO1\tF1\tG9\tG9 a\n")
-    assert "G9" in deeptaxa.lineages(table, released.ranks, released.labels).notes[0]
+    assert "G9" in joined(table, released.ranks, released.labels).notes[0]
 
 
 def test_labels_without_a_lineage_are_said(tmp_path: Path) -> None:
     file, table, _ = made_here.write(tmp_path)
     released = deeptaxa.read(file)
     table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
-    notes = deeptaxa.lineages(table, released.ranks, released.labels).notes
+    notes = joined(table, released.ranks, released.labels).notes
     assert len(notes) == 7
     assert "Archaea" in notes[0]
 
@@ -276,7 +277,7 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path, text: str) -> None
     released = deeptaxa.read(file)
     table.write_text(text)
     with pytest.raises(UserError):
-        deeptaxa.lineages(table, released.ranks, released.labels)
+        joined(table, released.ranks, released.labels)
 
 
 # ---------------------------------------------------------------------- where files come from
@@ -465,6 +466,21 @@ def test_a_converted_model_survives_a_round_trip(tmp_path: Path) -> None:
     (tmp_path / "again" / "labels.json").write_text("{}")
     with pytest.raises(UserError, match="SHA-256 differs"):
         checkpoint.load(tmp_path / "again")
+
+
+@pytest.mark.parametrize("flag", ["--precision bf16", "--letters published", "--engine torch", "--device cuda"])
+def test_settings_that_a_model_has_no_use_for_are_refused(reads: Path, capsys: Any, flag: str) -> None:
+    assert main(["classify", str(reads), *flag.split()]) == 2
+    assert f"{flag} asked of a model of k-mer counts" in capsys.readouterr().err
+
+
+def test_records_longer_than_the_window_are_said(tmp_path: Path, capsys: Any) -> None:
+    file, table, _ = made_here.write(tmp_path, window=40)
+    convert(file, table, tmp_path / "out")
+    reads = write_fasta(tmp_path / "reads.fasta", {"long": made_here.READS["longer"] * 3, "short": made_here.READS["plain"]})
+    capsys.readouterr()
+    assert main(["classify", str(reads), "--model", str(tmp_path / "out"), "--engine", "torch"]) == 0
+    assert "1 records fill the model's window" in capsys.readouterr().err
 
 
 def test_published_ranks_of_a_model_that_gives_lineages_are_refused(reads: Path, capsys: Any) -> None:

@@ -80,10 +80,12 @@ def linnet(region: Region, source: Path, out: Path, both: bool = True) -> list[s
 
 def cutadapt(region: Region, source: Path, out: Path, both: bool = True) -> list[str]:
     ends = (region.forward, reverse_complement(region.reverse))
-    adapter = "...".join(f"{primer};min_overlap={len(primer) - 2}" for primer in ends)
+    # Its own share of errors leaves N out of a primer's length; the numbers are given, to allow both tools the same.
+    limits = [f"min_overlap={len(primer) - 2};max_errors={region.allowed(primer)}" for primer in ends]
+    adapter = "...".join(f"{primer};{limit}" for primer, limit in zip(ends, limits, strict=True))
     lengths = ["-m", str(region.shortest), "-M", str(region.longest)]
     strand = ["--revcomp"] if both else []
-    options = ["-e", "0.2", "-j", "1", "--discard-untrimmed", *lengths, *strand, "--fasta", "--quiet"]
+    options = ["-j", "1", "--discard-untrimmed", *lengths, *strand, "--fasta", "--quiet"]
     return [sys.executable, "-m", "cutadapt", "-g", adapter, *options, "-o", str(out), str(source)]
 
 

@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     args = parser.parse_args()
     random = np.random.default_rng(SEED)
-    model = load(args.model)
+    model = load(*[args.model] if args.model else [])
     rdp = list(read(args.data / "16s/phylotypr/rdp_trainset19_pds.fasta.xz"))
     is_organelle = {word: [r for r in rdp if word in r.description] for word in ("Chloroplast", "Mitochondria")}
     bacteria = [r for r in rdp if "Chloroplast" not in r.description and "Mitochondria" not in r.description]

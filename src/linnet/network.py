@@ -60,6 +60,8 @@ class Network:
         self._model = _model(checkpoint, self.groups).to(running.device)
         self._encoder = self._model.encoder
         self._encoder.bf16 = running.precision == "bf16"
+        self.filled: list[int] = []
+        """Of each block so far, how many sequences filled the window; what lay beyond it was not read."""
         self._vectors: Callable[[Batch], Tensor] = self._encoder
         if _chosen(running) == "openvino":
             self._vectors = Compiled(self._encoder, running.threads)
@@ -81,6 +83,7 @@ class Network:
     def _scores(self, sequences: Sequence[str]) -> list[NDArray[np.float32]]:
         """One array (B, scores) for each part of the head."""
         rows = self._encoder.tokens(sequences, self.running.letters)
+        self.filled.append(sum(len(row) == self._encoder.config.max_length for row in rows))
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         parts = []
         for a, z in _batches([len(rows[i]) + self._encoder.padding for i in order]):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from itertools import islice
 from typing import NamedTuple
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from linnet.ecoli import GENE, Places, places
 from linnet.kmers import encode
-from linnet.records import SequenceRecord, reverse_complement
-from linnet.regions import REGIONS, Region
+from linnet.records import BASES_OF, SequenceRecord, reverse_complement
+from linnet.regions import NAMED, REGIONS, Region
 
 LOOK = 1000
 """Records looked at, from the beginning."""
@@ -79,10 +79,9 @@ PRIMERS = (
     Primer("1492R", "GGYTACCTTGTTACGACTT", "Lane 1991"),
 )
 
-WHOLE = Region("full", "AGRGTTYGATYMTGGCTCAG", "RGYTACCTTGTTACGACTT", 1000, 2000)
-"""Whole genes, as Callahan 2019 amplifies them."""
+WHOLE = replace(NAMED["V1-V9"], name="full")
 
-_BASES = dict(zip("ACGTRYSWKMBDHVN", (1, 2, 4, 8, 5, 10, 6, 9, 12, 3, 14, 13, 11, 7, 15), strict=True))
+_BASES = {code: sum(1 << "ACGT".index(base) for base in bases) for code, bases in BASES_OF.items()}
 _SPACER = 8  # bases that phased primers have before them, at most
 _MISMATCHES = 0.15  # of a primer's bases, at most
 _LONGEST_READ = 1000  # longer ones are whole genes, whose own ends are the sites of 27F and 1492R
@@ -120,7 +119,7 @@ def primers_left(sequences: Sequence[str]) -> str | None:
 
 
 def _extract(forward: str, reverse: str) -> str:
-    names = {(region.forward, region.reverse): region.name for region in REGIONS.values()}
+    names = {(region.forward, region.reverse): region.name for region in NAMED.values()}
     return f"linnet extract SEQUENCES --primers {names.get((forward, reverse), f'{forward},{reverse}')} --out FILE"
 
 

@@ -26,6 +26,8 @@ from linnet.records import SequenceRecord, as_records
 SHIPPED = Path(__file__).parent / "models" / "rrna"
 """The model that comes with the package."""
 
+_USUAL = {"letters": "tidy", "precision": "fp32", "device": "cpu", "engine": "auto"}
+
 Ranks = Literal["lineage", "published"]
 """One lineage that exists, or, of models that answer each rank by itself, those answers."""
 
@@ -67,10 +69,19 @@ class Predictor:
                 )
         if ranks == "published":
             _check_labels(checkpoints)
+        networks = any(c.model.get("kind") == "network" for c in checkpoints)
+        needless = {name: running[name] for name, value in _USUAL.items() if running.get(name, value) != value}
+        if needless and not networks:
+            asked = ", ".join(f"--{name} {value}" for name, value in needless.items())
+            raise UsageError(
+                f"{asked} asked of a model of k-mer counts",
+                expected="a model that torch runs, as DeepTaxa's are",
+                remedy="Leave it out.",
+            )
         self._published_letters = running.get("letters") == "published"
         self._networks = [_network(checkpoint, running) for checkpoint in checkpoints]
         self._lineages = LineageCache(self.taxonomy)
-        self.block = BLOCK if all(c.model["kind"] != "network" for c in checkpoints) else 64
+        self.block = 64 if networks else BLOCK
         self._blas = ThreadpoolController()
 
     def classify(
@@ -106,6 +117,11 @@ class Predictor:
                 answers = self._answers([records[i].id for i in readable], reading.take(readable))
                 named = dict(zip(readable, answers, strict=True))
             return [named.get(i) or unreadable(r.id, reasons[i]) for i, r in enumerate(records)]
+
+    @property
+    def filled(self) -> int:
+        """Records so far that filled a model's window; what lay beyond it was not read."""
+        return max(sum(getattr(network, "filled", ())) for network in self._networks)
 
     def _answers(self, ids: Sequence[str], reading: Reading) -> list[Prediction]:
         readings = [_as_read_by(network.reader, reading) for network in self._networks]

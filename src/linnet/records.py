@@ -25,6 +25,12 @@ _TIDY = {
 }
 _LETTERS = {"dna": b"ACGTRYKMSWBDHVN", "protein": b"ACDEFGHIKLMNPQRSTVWYBJOUXZ*", "raw": bytes(range(33, 127))}
 _BLANKS = b" \t\r\n\v\f"
+BASES_OF = {
+    "A": "A", "C": "C", "G": "G", "T": "T", "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",
+    "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT",
+}  # fmt: skip
+"""Each nucleotide code of the IUPAC, and the bases it stands for (Cornish-Bowden 1985)."""
+
 _COMPLEMENT = str.maketrans("ACGTRYKMSWBDHVNacgtrykmswbdhvn", "TGCAYRMKSWVHDBNtgcayrmkswvhdbn")
 
 

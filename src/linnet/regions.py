@@ -12,26 +12,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.errors import UsageError, require
-from linnet.records import reverse_complement
+from linnet.records import BASES_OF, reverse_complement
 
 Ints = NDArray[np.int64]
 Sets = NDArray[np.uint8]
 T = TypeVar("T")
 
 # A nucleotide code as the set of bases it stands for, one bit a base.
-_BASES = {
-    "A": 1, "C": 2, "G": 4, "T": 8, "R": 5, "Y": 10, "S": 6, "W": 9, "K": 12, "M": 3,
-    "B": 14, "D": 13, "H": 11, "V": 7, "N": 15,
-}  # fmt: skip
+_BASES = {code: sum(1 << "ACGT".index(base) for base in bases) for code, bases in BASES_OF.items()}
 _SET = np.full(256, _BASES["N"], np.uint8)
 _SET[0] = 0  # the letter around sequences: no base, which every primer letter takes, so that a primer may reach out
 for _letter, _bits in _BASES.items():
     _SET[ord(_letter)] = _bits
 
 _TOLERANCE = 0.2  # errors allowed in a primer site, as a share of the primer's length, unless asked otherwise
-_BY_CHANCE = 1e-4  # share of the places in random bases that a primer may fit
+_BY_CHANCE = 1e-3  # share of the places in random bases that a primer may fit
 _ANY_LENGTH = (50, 5000)  # product lengths taken as real between primers that a user gives, in bases
-_BLOCK = 1 << 22  # bases searched at once
+_BLOCK = 1 << 23  # bases searched at once
 
 
 @dataclass(frozen=True)
@@ -283,7 +280,7 @@ def _errors(text: Sets, primer: str) -> Sets:
         [sum(1 << j for j, base in enumerate(primer, bits - m) if not code & ~_BASES[base]) for code in range(16)], word
     ) | word((1 << bits - m) - 1)
     warm = 2 * m
-    height = int(np.clip(math.isqrt(len(text) // 8), 64, 400))
+    height = int(np.clip(math.isqrt(len(text) // 8), 64, 500))
     width = -(-len(text) // height)
     padded = np.zeros(warm + width * height, np.uint8)
     padded[warm : warm + len(text)] = text

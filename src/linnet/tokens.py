@@ -13,16 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.errors import UserError, missing_extra
+from linnet.records import BASES_OF
 
 Letters = Literal["tidy", "published"]
 """How letters other than A, C, G and T are read: each as a base it may stand for, or, as DeepTaxa does, as unknown."""
 
 SPECIAL = ("[UNK]", "[CLS]", "[SEP]", "[PAD]", "[MASK]")
 
-_BASES_OF = {
-    "R": "AG", "Y": "CT", "S": "CG", "W": "AT", "K": "GT", "M": "AC",
-    "B": "CGT", "D": "AGT", "H": "ACT", "V": "ACG", "N": "ACGT",
-}  # fmt: skip
 _GAP_OF_NS = re.compile("N{10,}")
 
 
@@ -142,8 +139,7 @@ def tidy(sequence: str) -> str:
         return sequence
     letters = list(_GAP_OF_NS.sub("", sequence))
     for at, letter in enumerate(letters):
-        bases = _BASES_OF.get(letter)
-        if bases:
+        if bases := BASES_OF.get(letter):
             letters[at] = bases[at % len(bases)]
     return "".join(letters)
 

@@ -77,6 +77,9 @@ def run(args: argparse.Namespace) -> None:
     predictions = classify(records, predictor, confidence=args.confidence, strand=args.strand, threads=args.threads)
     write_predictions(_reported(summary.watch(predictions)), args.out, args.format)
     spent = time.monotonic() - started
+    if predictor.filled:
+        print(f"linnet: {predictor.filled:,} records fill the model's window; what lies beyond it was not read",
+              file=sys.stderr)  # fmt: skip
     for file in left_out.files:
         print(f"linnet: {file} was left out: its reads are the mates of those read", file=sys.stderr)
     if left_out.reads:

@@ -59,7 +59,7 @@ def _converted(file: str, args: argparse.Namespace) -> Checkpoint:
     from linnet.predictor import SHIPPED
 
     try:
-        from linnet.released import deeptaxa, source
+        from linnet.released import deeptaxa, labels, source
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -68,7 +68,7 @@ def _converted(file: str, args: argparse.Namespace) -> Checkpoint:
     for note in found.notes:
         _log(note)
     released = deeptaxa.read(found.path)
-    table = deeptaxa.lineages(args.taxonomy, released.ranks, released.labels)
+    table = labels.join(args.taxonomy, released.ranks, released.labels)
     for note in table.notes:
         _log(note)
     tokenizer = None

@@ -5,13 +5,11 @@ Keys, shapes and meanings: the files of DeepTaxa 1.3.0 (2026) and its model card
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import pickle
 import warnings
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +23,8 @@ from linnet.calibrate import Calibration
 from linnet.checkpoint import Checkpoint
 from linnet.encoders import hybrid
 from linnet.errors import UserError
-from linnet.inputs import open_text
-from linnet.lineages import bare_name, read_lineages
 from linnet.model import Model, build
 from linnet.rank_scores import RankLabels
-from linnet.taxonomy import RANKS, Lineage, Taxon, Taxonomy, canonical
 from linnet.tokens import Bases, Pieces
 
 SHORTEST = 50
@@ -73,6 +68,7 @@ def read(path: Path) -> Released:
         config = _config(content)
         ranks = tuple(str(rank).lower() for rank in content["taxonomic_ranks"])
         labels = tuple(_labels(content["level_label2id"][level]) for level in range(len(ranks)))
+        counts = [int(content["num_labels_per_level"][str(level)]) for level in range(len(ranks))]
         weights = _renamed(content["state_dict"], config)
         _apply_temperatures(weights, content.get("level_temperatures"), len(ranks))
     except UserError as error:
@@ -81,7 +77,6 @@ def read(path: Path) -> Released:
         raise UserError(
             f"is not laid out as DeepTaxa's models are ({type(error).__name__}: {error})", where=str(path)
         ) from error
-    counts = [int(content["num_labels_per_level"][str(level)]) for level in range(len(ranks))]
     if counts != [len(some) for some in labels]:
         raise UserError(f"has {counts} labels by one count, {[len(some) for some in labels]} by another",
                         where=str(path))  # fmt: skip
@@ -268,112 +263,6 @@ def _convolution(key: str) -> str:
     return f"{group}.{layer}.{branch}.{rest[-1]}"
 
 
-# ---------------------------------------------------------------------- labels
-
-
-@dataclass
-class Lineages:
-    """The lineages of a table, as labels of a model.
-
-    Attributes:
-        notes: how many were left out, and labels that no lineage has.
-    """
-
-    labels: RankLabels
-    notes: list[str] = field(default_factory=list)
-
-
-def lineages(path: Path, ranks: Sequence[str], labels: Sequence[Sequence[str]]) -> Lineages:
-    """Join a taxonomy table and a model's labels, which the model's file alone cannot.
-
-    A missing name answers to the placeholder `Unclassified_<deepest name above it>`, with which the released
-    models were trained, or to plain `Unclassified`, which DeepTaxa itself writes into empty cells. Placeholders
-    never become taxa.
-
-    Raises:
-        UserError: not a table of lineages; none of them is made of the model's labels.
-    """
-    index = [{bare_name(label): i for i, label in enumerate(some)} for some in labels]
-    found: dict[tuple[int, ...], Lineage] = {}
-    unknown: Counter[str] = Counter()
-    for names in sorted(set(_rows(path, ranks))):
-        classes = _classes(names, index)
-        missing = next((name for name, c in zip(names, classes, strict=True) if c < 0), None)
-        if missing is not None:
-            unknown[missing] += 1
-            continue
-        lineage = tuple(Taxon(rank, name) for rank, name in zip(ranks, names, strict=True) if not _placeholder(name))
-        found.setdefault(tuple(classes), lineage)
-    if not found:
-        example = next(iter(unknown), "")
-        raise UserError(
-            f"none of its lineages is made of the model's labels, '{example}' for one",
-            where=str(path),
-            expected=f"the table the model was trained with, which has '{labels[-1][0]}'",
-        )
-    taxonomy = Taxonomy.from_lineages(found.values())
-    class_PR = np.array(list(found), np.int32)
-    place_P = np.array([taxonomy.find(lineage)[0] for lineage in found.values()], np.int32)
-    order = np.argsort(place_P, kind="stable")
-    return Lineages(
-        RankLabels(tuple(ranks), tuple(map(tuple, labels)), class_PR[order], place_P[order], taxonomy),
-        _notes(class_PR, ranks, labels, unknown),
-    )
-
-
-def _notes(
-    class_PR: NDArray[np.int32], ranks: Sequence[str], labels: Sequence[Sequence[str]], unknown: Counter[str]
-) -> list[str]:
-    notes = []
-    if unknown:
-        notes.append(f"{unknown.total():,} lineages have names the model was not trained on, '{next(iter(unknown))}' "
-                     "for one; they were left out")  # fmt: skip
-    for r, (rank, some) in enumerate(zip(ranks, labels, strict=True)):
-        idle = sorted(set(range(len(some))) - set(class_PR[:, r].tolist()))
-        if idle:
-            notes.append(f"{len(idle):,} of the model's {len(some):,} labels of rank {rank} are in no lineage of the "
-                         f"table, '{some[idle[0]]}' for one; only --ranks published can give them")  # fmt: skip
-    return notes
-
-
-def _rows(path: Path, ranks: Sequence[str]) -> Iterator[tuple[str, ...]]:
-    """The names at each rank, '' where there is none, of every row of a table."""
-    with open_text(path, "a table of lineages") as file:
-        rows = csv.reader(file, delimiter="\t")
-        header = [cell.strip().lower() for cell in next(rows, [])]
-        if set(ranks) <= set(header):
-            columns = [header.index(rank) for rank in ranks]
-            for number, row in enumerate(rows, 2):
-                if row and len(row) != len(header):
-                    raise UserError(
-                        f"{len(row)} cells", where=f"{path}, line {number}", expected=f"{len(header)}, as in the header"
-                    )
-                if row:
-                    yield tuple(bare_name(row[c].strip()) for c in columns)
-            return
-    if not set(ranks) <= set(RANKS):
-        raise UserError(
-            f"has no columns {', '.join(ranks)}", where=str(path), expected="a column for each rank of the model"
-        )
-    for lineage in read_lineages(path).lineages.values():
-        taxa = dict(zip(RANKS, canonical(lineage), strict=True))
-        yield tuple(taxon.name if (taxon := taxa[rank]) else "" for rank in ranks)
-
-
-def _placeholder(name: str) -> bool:
-    return name == "" or name == "Unclassified" or name.startswith("Unclassified_")
-
-
-def _classes(names: Sequence[str], index: Sequence[Mapping[str, int]]) -> list[int]:
-    """The label of each rank, -1 where the model has none."""
-    classes, parent = [], ""
-    for name, known in zip(names, index, strict=True):
-        spellings = (name, f"Unclassified_{parent}", "Unclassified") if _placeholder(name) else (name,)
-        classes.append(next((known[s] for s in spellings if s in known), -1))
-        parent = parent if _placeholder(name) else name
-    return classes
-
-
 # ---------------------------------------------------------------------- the checkpoint
 
 
@@ -414,6 +303,7 @@ def checkpoint(
     }
     facts = {
         "system": "DeepTaxa",
+        "licence": "not stated in the file; its publisher's",
         **released.facts,
         "tokenizer": {
             "name": released.tokenizer_name,

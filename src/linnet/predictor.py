@@ -81,7 +81,7 @@ class Predictor:
         self._published_letters = running.get("letters") == "published"
         self._networks = [_network(checkpoint, running) for checkpoint in checkpoints]
         self._lineages = LineageCache(self.taxonomy)
-        self.block = 64 if networks else BLOCK
+        self.block = 32 if networks else BLOCK
         self._blas = ThreadpoolController()
 
     def classify(

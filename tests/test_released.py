@@ -475,7 +475,7 @@ def test_settings_that_a_model_has_no_use_for_are_refused(reads: Path, capsys: A
 
 
 def test_records_longer_than_the_window_are_said(tmp_path: Path, capsys: Any) -> None:
-    file, table, _ = made_here.write(tmp_path, window=40)
+    file, table, _ = made_here.write(tmp_path, window=64)
     convert(file, table, tmp_path / "out")
     reads = write_fasta(tmp_path / "reads.fasta", {"long": made_here.READS["longer"] * 3, "short": made_here.READS["plain"]})
     capsys.readouterr()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -60,8 +61,9 @@ class Network:
         self._model = _model(checkpoint, self.groups).to(running.device)
         self._encoder = self._model.encoder
         self._encoder.bf16 = running.precision == "bf16"
-        self.filled: list[int] = []
-        """Of each block so far, how many sequences filled the window; what lay beyond it was not read."""
+        self.filled = 0
+        """Sequences so far that filled the window; what lay beyond it was not read."""
+        self._counting = threading.Lock()
         self._vectors: Callable[[Batch], Tensor] = self._encoder
         if _chosen(running) == "openvino":
             self._vectors = Compiled(self._encoder, running.threads)
@@ -83,7 +85,8 @@ class Network:
     def _scores(self, sequences: Sequence[str]) -> list[NDArray[np.float32]]:
         """One array (B, scores) for each part of the head."""
         rows = self._encoder.tokens(sequences, self.running.letters)
-        self.filled.append(sum(len(row) == self._encoder.config.max_length for row in rows))
+        with self._counting:
+            self.filled += sum(len(row) == self._encoder.config.max_length for row in rows)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i]))
         parts = []
         for a, z in _batches([len(rows[i]) + self._encoder.padding for i in order]):

@@ -121,7 +121,7 @@ class Predictor:
     @property
     def filled(self) -> int:
         """Records so far that filled a model's window; what lay beyond it was not read."""
-        return max(sum(getattr(network, "filled", ())) for network in self._networks)
+        return max(getattr(network, "filled", 0) for network in self._networks)
 
     def _answers(self, ids: Sequence[str], reading: Reading) -> list[Prediction]:
         readings = [_as_read_by(network.reader, reading) for network in self._networks]

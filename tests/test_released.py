@@ -474,6 +474,14 @@ def test_settings_that_a_model_has_no_use_for_are_refused(reads: Path, capsys: A
     assert f"{flag} asked of a model of k-mer counts" in capsys.readouterr().err
 
 
+def test_a_device_that_is_not_there_is_refused(tmp_path: Path, reads: Path, capsys: Any) -> None:
+    file, table, _ = made_here.write(tmp_path)
+    convert(file, table, tmp_path / "out")
+    for device in ("abacus", *(["cuda"] if not torch.cuda.is_available() else [])):
+        assert main(["classify", str(reads), "--model", str(tmp_path / "out"), "--device", device]) == 2
+        assert f"--device {device} cannot be used" in capsys.readouterr().err
+
+
 def test_records_longer_than_the_window_are_said(tmp_path: Path, capsys: Any) -> None:
     file, table, _ = made_here.write(tmp_path, window=64)
     convert(file, table, tmp_path / "out")

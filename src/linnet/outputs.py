@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from xopen import xopen
 
 from linnet import formats
 from linnet.errors import UserError
 from linnet.prediction import Prediction
+
+T = TypeVar("T")
 
 
 @contextmanager
@@ -53,6 +56,16 @@ def open_output(path: str | Path | None) -> Iterator[TextIO]:
         raise UserError(
             f"cannot be written ({error.strerror})", where=str(path), remedy="Choose another --out."
         ) from error
+
+
+def reported(items: Iterable[T], say: Callable[[str], None]) -> Iterator[T]:
+    """Pass records' results on; every few seconds say how many there were."""
+    started = said = time.monotonic()
+    for count, item in enumerate(items, 1):
+        yield item
+        if (now := time.monotonic()) - said > 5:
+            said = now
+            say(f"{count:,} records, {count / (now - started):,.0f} a second")
 
 
 def write_predictions(predictions: Iterable[Prediction], path: Path | None, format: str | None) -> None:

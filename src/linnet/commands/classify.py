@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linnet.errors import UsageError
 from linnet.options import Several, add_output, positive, probability
-from linnet.prediction import DEFAULT_CONFIDENCE, Prediction
+from linnet.prediction import DEFAULT_CONFIDENCE
 from linnet.records import Alphabet, SequenceRecord
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     from linnet.classify import Summary, classify
     from linnet.mates import LeftOut
-    from linnet.outputs import write_predictions
+    from linnet.outputs import reported, write_predictions
     from linnet.predictor import load
 
     if args.out and args.out.is_file() and any(Path(p).is_file() and args.out.samefile(p) for p in args.sequences):
@@ -75,18 +75,17 @@ def run(args: argparse.Namespace) -> None:
     records = _records(args, predictor.checkpoint.model.get("region", "any"), left_out)
     summary, started = Summary(), time.monotonic()
     predictions = classify(records, predictor, confidence=args.confidence, strand=args.strand, threads=args.threads)
-    write_predictions(_reported(summary.watch(predictions)), args.out, args.format)
+    write_predictions(reported(summary.watch(predictions), _log), args.out, args.format)
     spent = time.monotonic() - started
     if predictor.filled:
-        print(f"linnet: {predictor.filled:,} records fill the model's window; what lies beyond it was not read",
-              file=sys.stderr)  # fmt: skip
+        _log(f"{predictor.filled:,} records fill the model's window; what lies beyond it was not read")
     for file in left_out.files:
-        print(f"linnet: {file} was left out: its reads are the mates of those read", file=sys.stderr)
+        _log(f"{file} was left out: its reads are the mates of those read")
     if left_out.reads:
-        print(f"linnet: {left_out.reads:,} reverse reads were left out, mates of those read", file=sys.stderr)
+        _log(f"{left_out.reads:,} reverse reads were left out, mates of those read")
     for line in summary.lines():
-        print(f"linnet: {line}", file=sys.stderr)
-    print(f"linnet: {spent:.1f} s, {summary.records / max(spent, 1e-9):,.0f} records/s", file=sys.stderr)
+        _log(line)
+    _log(f"{spent:.1f} s, {summary.records / max(spent, 1e-9):,.0f} records/s")
 
 
 def _records(args: argparse.Namespace, region: str, left_out: LeftOut) -> Iterator[SequenceRecord]:
@@ -96,7 +95,7 @@ def _records(args: argparse.Namespace, region: str, left_out: LeftOut) -> Iterat
 
     alphabet: Alphabet = "raw" if args.letters == "published" else "dna"
     records = read_all(args.sequences, args.mates, alphabet=alphabet, left_out=left_out)
-    records = Notices(region, lambda text: print(f"linnet: note: {text}", file=sys.stderr)).watch(records)
+    records = Notices(region, lambda text: _log(f"note: {text}")).watch(records)
     if args.shard is None:
         return records
     number, _, of = args.shard.partition("/")
@@ -105,11 +104,5 @@ def _records(args: argparse.Namespace, region: str, left_out: LeftOut) -> Iterat
     return take(records, int(number), int(of))
 
 
-def _reported(predictions: Iterable[Prediction]) -> Iterator[Prediction]:
-    """Pass predictions on; every few seconds say how many there were."""
-    started = said = time.monotonic()
-    for count, prediction in enumerate(predictions, 1):
-        yield prediction
-        if (now := time.monotonic()) - said > 5:
-            said = now
-            print(f"linnet: {count:,} records, {count / (now - started):,.0f} a second", file=sys.stderr)
+def _log(text: str) -> None:
+    print(f"linnet: {text}", file=sys.stderr)

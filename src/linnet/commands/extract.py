@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import sys
 import time
-from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,7 +20,7 @@ from linnet.errors import UsageError
 from linnet.options import positive
 
 if TYPE_CHECKING:
-    from linnet.extract import Extraction, Format
+    from linnet.extract import Format
 
 _ENDINGS: dict[str, Format] = {
     ".fa": "fasta", ".fasta": "fasta", ".fna": "fasta", ".fq": "fastq", ".fastq": "fastq",
@@ -50,7 +49,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from linnet.extract import Tally, extract, texts
-    from linnet.outputs import open_output
+    from linnet.outputs import open_output, reported
     from linnet.records import read
     from linnet.regions import parse_region
 
@@ -63,13 +62,13 @@ def run(args: argparse.Namespace) -> None:
     region = replace(region, **{name: value for name, value in asked.items() if value is not None})
     records = (record for path in args.sequences for record in read(path))
     tally, started = Tally(), time.monotonic()
-    extractions = _reported(extract(records, region, strand=args.strand, keep_primers=args.keep_primers))
+    extractions = reported(extract(records, region, strand=args.strand, keep_primers=args.keep_primers), _log)
     with open_output(args.out) as file:
         file.writelines(texts(tally.watch(extractions), _format(args.out)))
     spent = time.monotonic() - started
     for line in tally.lines():
-        print(f"linnet: {line}", file=sys.stderr)
-    print(f"linnet: {spent:.1f} s, {tally.records / max(spent, 1e-9):,.0f} records/s", file=sys.stderr)
+        _log(line)
+    _log(f"{spent:.1f} s, {tally.records / max(spent, 1e-9):,.0f} records/s")
 
 
 def _errors(text: str) -> int:
@@ -86,11 +85,5 @@ def _format(out: Path | None) -> Format | None:
     return _ENDINGS.get(endings[-1]) if endings else None
 
 
-def _reported(extractions: Iterable[Extraction]) -> Iterator[Extraction]:
-    """Pass them on; every few seconds say how many there were."""
-    started = said = time.monotonic()
-    for count, extraction in enumerate(extractions, 1):
-        yield extraction
-        if (now := time.monotonic()) - said > 5:
-            said = now
-            print(f"linnet: {count:,} records, {count / (now - started):,.0f} a second", file=sys.stderr)
+def _log(text: str) -> None:
+    print(f"linnet: {text}", file=sys.stderr)

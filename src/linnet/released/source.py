@@ -97,7 +97,7 @@ def _checked(path: Path, name: str, sums: Path | None) -> Found:
     if listed:
         return Found(path, digest, [f"{name}: SHA-256 as SHA256SUMS has it"])
     if name not in PUBLISHED:
-        return Found(path, digest, [f"{name}: SHA-256 {digest}, not listed anywhere known"])
+        return Found(path, digest, [f"{name}: SHA-256 {digest}, no published digest to compare it with"])
     same = "as" if digest == PUBLISHED[name] else "NOT as"
     return Found(path, digest, [f"{name}: SHA-256 {same} on DeepTaxa's model card of July 2026"])
 

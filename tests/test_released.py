@@ -152,6 +152,8 @@ def spoiled(made: dict[str, Any], what: str) -> None:
         made["state_dict"] = dict.fromkeys(state, 1)
     elif what == "no such activation":
         made["model_config"]["bert"]["hidden_act"] = "relu"
+    elif what == "weights not numbers":
+        state["cnn_proj.bias"][0] = float("nan")
     elif what == "no temperature":
         made["level_temperatures"] = [0.0] * 7
 
@@ -159,7 +161,7 @@ def spoiled(made: dict[str, Any], what: str) -> None:
 @pytest.mark.parametrize(
     "what",
     ["no labels", "another kind", "a weight missing", "a weight too many", "an unknown weight", "another shape",
-     "labels unnumbered", "labels miscounted", "weights no tensors", "no such activation", "no temperature"],
+     "labels unnumbered", "labels miscounted", "weights no tensors", "no such activation", "weights not numbers", "no temperature"],
 )  # fmt: skip
 def test_a_file_of_another_make_is_refused_with_a_sentence(tmp_path: Path, capsys: Any, what: str) -> None:
     file, table, made = made_here.write(tmp_path)

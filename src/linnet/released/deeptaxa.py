@@ -332,6 +332,8 @@ def _check(model: Model, weights: Mapping[str, Tensor]) -> None:
                 f"weights {name} have shape {tuple(weights[name].shape)}",
                 expected=f"{shape}, by the file's own settings and the tokenizer's {shape[0]:,} entries",
             )
+        if not bool(torch.isfinite(weights[name]).all()):
+            raise UserError(f"weights {name} are not all numbers", remedy="The training of this model went wrong.")
     strange = sorted(set(weights) - set(wanted))
     if strange:
         raise UserError(f"weights that the file's own settings do not provide for, {strange[0]}")

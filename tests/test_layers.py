@@ -11,11 +11,12 @@ SOURCE = Path(__file__).parent.parent / "src" / "linnet"
 
 LAYERS = (
     {"", "errors", "strings", "taxonomy", "records", "lineages", "ncbi", "prediction", "regions", "split", "formats",
-     "inputs", "mates", "options", "outputs"},
+     "inputs", "mates", "options", "outputs", "labels", "depths", "embeddings", "gold_standard", "changes"},
     {"kmers", "sibling_groups", "decode", "calibrate", "outcomes", "metrics", "significance", "compact", "baselines",
-     "checkpoint", "ecoli", "notices", "rank_scores", "tokens"},
+     "checkpoint", "ecoli", "notices", "rank_scores", "tokens", "composition", "overlaps", "neighbours", "label_tree",
+     "channel", "belief", "contig_outcomes", "contig_scores"},
     {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released"},
-    {"predictor", "train", "classify", "describe", "evaluate", "extract", "report"},
+    {"predictor", "train", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
     {"commands", "__main__"},
 )  # fmt: skip
 

@@ -85,8 +85,12 @@ def path_loss(score_BM: Tensor, targets: PathTargets) -> Tensor:
     score_F = score_BM.reshape(-1)[targets.flat].float()
     if len(targets.hidden):
         score_F = score_F.index_fill(0, targets.hidden, -1e4)
-    steps = len(targets.target)
-    highest_S = torch.full((steps,), -torch.inf).scatter_reduce(0, targets.step, score_F.detach(), "amax")
-    total_S = torch.zeros(steps).index_add(0, targets.step, torch.exp(score_F - highest_S[targets.step]))
-    loss_S = total_S.log() + highest_S - score_F[targets.target]
+    loss_S = log_total(score_F, targets.step, len(targets.target)) - score_F[targets.target]
     return loss_S.sum() / targets.batch
+
+
+def log_total(score_F: Tensor, step_F: Tensor, steps: int) -> Tensor:
+    """ln of the sum of exp(score) within each step, (S,), from ragged scores and the step that each belongs to."""
+    highest_S = torch.full((steps,), -torch.inf).scatter_reduce(0, step_F, score_F.detach(), "amax")
+    total_S = torch.zeros(steps).index_add(0, step_F, torch.exp(score_F - highest_S[step_F]))
+    return total_S.log() + highest_S

@@ -2,23 +2,36 @@
 
   linnet evaluate ours.jsonl --truth truth.tsv --reference reference.tsv
   linnet evaluate ours.jsonl qiime.tsv --truth truth.tsv --plot compare.svg
+  linnet evaluate corrected.tsv --truth gsa_mapping.tsv --taxonomy taxdump --contigs contigs.fna --before mmseqs.tsv
 
 PREDICTIONS may be linnet's jsonl, tsv or csv, a QIIME 2 taxonomy, a DADA2 table, SINTAX or mothur output, or
 'id TAB lineage [TAB confidences]'. A name is right only if the whole path down to it is; a record without a
 row counts as unclassified; a record counts at a rank only if its truth reaches it. With --reference, the
 lineages that the tools could know, errors on known taxa and on taxa absent from it are told apart.
 Further tables are compared with the first (McNemar's exact test, on the same records).
+
+With --contigs, labels of metagenomic contigs are judged, of linnet or of a search tool (MMseqs2, Kraken2 ...): all
+contigs of that file, also where the truth ends above a rank, by number and by bases; --before shows what became of
+the labels they were made from. The truth may then be CAMISIM's gsa_mapping.tsv or a biobox binning file. Intervals
+and comparisons resample whole genomes.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from linnet.errors import UserError
+from linnet.errors import UsageError, UserError
 from linnet.inputs import open_text
 from linnet.options import positive, probability
+
+if TYPE_CHECKING:
+    from linnet.prediction import Prediction
+    from linnet.taxonomy import Taxonomy
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -33,19 +46,38 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="FILE", help="write everything as JSON")
     add("--plot", type=Path, metavar="FILE",
         help="accuracy by rank and reliability, as .svg or .png (needs linnet[report])")  # fmt: skip
+    contigs = parser.add_argument_group("contigs")
+    add = contigs.add_argument
+    add("--contigs", type=Path, metavar="FILE",
+        help="judge all these contigs: FASTA, or a table of ids and lengths")  # fmt: skip
+    add("--min-length", type=positive, metavar="N", help="only contigs of at least N bases (default: all)")
+    add("--before", type=Path, metavar="TABLE", help="the labels that the predictions were made from")
+    add("--taxonomy", type=Path, metavar="TAXDUMP",
+        help="NCBI taxdump (folder or taxdump.tar.gz), where a table has taxids")  # fmt: skip
 
 
 def run(args: argparse.Namespace) -> None:
+    wrong = ("queries", "plot") if args.contigs else ("min_length", "before", "taxonomy")
+    for flag in wrong:
+        if getattr(args, flag) is not None:
+            raise UsageError(
+                f"--{flag.replace('_', '-')} {'with' if args.contigs else 'without'} --contigs",
+                remedy="--contigs says which contigs are judged; without it, records are.",
+            )
+    if args.contigs:
+        _judge_contigs(args)
+    else:
+        _judge_records(args)
+
+
+def _judge_records(args: argparse.Namespace) -> None:
     from threadpoolctl import threadpool_limits
 
     from linnet import evaluate
     from linnet.formats import read_predictions
     from linnet.lineages import read_lineages
-    from linnet.outputs import open_output
 
-    names = [p.name for p in args.predictions]
-    if len(set(names)) < len(names):
-        names = [f"{number}: {p.parent.name}/{p.name}" for number, p in enumerate(args.predictions, 1)]
+    names = _names(args.predictions)
     truth = {i: row for i, row in read_lineages(args.truth).lineages.items() if row}
     known = set(read_lineages(args.reference).lineages.values()) - {()} if args.reference else None
     queries = _ids(args.queries) if args.queries else list(truth)
@@ -53,9 +85,7 @@ def run(args: argparse.Namespace) -> None:
     if lacking:
         raise UserError(f"no lineage for {len(lacking):,} records, '{lacking[0]}' for one", where=str(args.truth))
     tables = {name: read_predictions(path) for name, path in zip(names, args.predictions, strict=True)}
-    for name, table in tables.items():
-        if not any(i in table for i in queries):
-            raise UserError("has none of the records to be judged", where=name, expected="the ids of --truth")
+    _check_ids(tables, queries, "--truth")
     with threadpool_limits(limits=1):  # more threads make such small products slower
         results = {
             name: evaluate.evaluate(table, truth, known, queries, minimum=args.confidence, resamples=args.resamples)
@@ -78,17 +108,99 @@ def run(args: argparse.Namespace) -> None:
             m = row.mcnemar
             print(f"  {rank:8} {m.a_only:6,} : {m.b_only:<6,} p = {m.p_value:.2g}")
         print()
-    if args.out:
-        found = {
-            "evaluations": {name: result.to_json() for name, result in results.items()},
-            "comparisons": {f"{first} against {name}": c.to_json() for name, c in comparisons.items()},
-        }
-        with open_output(args.out) as file:
-            json.dump(found, file, indent=1)
+    _write(args.out, results, comparisons, first)
     if args.plot:
         from linnet.report.evaluation import plot
 
         plot(results, args.plot)
+
+
+def _judge_contigs(args: argparse.Namespace) -> None:
+    from threadpoolctl import threadpool_limits
+
+    from linnet import contig_evaluation as evaluation
+    from linnet.gold_standard import read_gold_standard, read_lengths
+    from linnet.lineages import read_lineages
+    from linnet.ncbi import read_taxdump
+
+    names = _names(args.predictions)
+    taxonomy = read_taxdump(args.taxonomy) if args.taxonomy else None
+    gold = read_gold_standard(args.truth, taxonomy)
+    for note, count in gold.notes.items():
+        print(f"linnet: {args.truth}: {count:,} contigs {note}", file=sys.stderr)
+    least = args.min_length or 0
+    lengths = {contig: length for contig, length in read_lengths(args.contigs).items() if length >= least}
+    if not lengths:
+        raise UserError(f"no contig has {least:,} bases", where=str(args.contigs), remedy="Lower --min-length.")
+    known = None
+    if args.reference:
+        known = set(read_lineages(args.reference, taxonomy=taxonomy).lineages.values()) - {()}
+    before = _read_calls(args.before, taxonomy) if args.before else None
+    tables = {name: _read_calls(path, taxonomy) for name, path in zip(names, args.predictions, strict=True)}
+    _check_ids(tables if before is None else {**tables, str(args.before): before}, lengths, "--contigs")
+    with threadpool_limits(limits=1):
+        results = {
+            name: evaluation.evaluate_contigs(
+                table, gold, lengths, before, known, minimum=args.confidence, resamples=args.resamples
+            )
+            for name, table in tables.items()
+        }
+        first, *others = names
+        comparisons = {
+            name: evaluation.compare_contigs(
+                tables[first], tables[name], gold, lengths,
+                minima=(args.confidence,) * 2, resamples=args.resamples,
+            )
+            for name in others
+        }  # fmt: skip
+    for name, result in results.items():
+        print(f"{name}\n{evaluation.table(result)}\n")
+    print(f"{evaluation.explanation()}\n")
+    for name, comparison in comparisons.items():
+        print(f"{first} less {name}, per cent (95 % interval, genomes resampled)")
+        print(f"{evaluation.differences(comparison)}\n")
+    _write(args.out, results, comparisons, first)
+
+
+def _read_calls(path: Path, taxonomy: Taxonomy | None) -> dict[str, Prediction]:
+    """One of linnet's tables, or what a search tool wrote."""
+    from linnet import formats
+
+    with open_text(path, "a table of predictions or labels") as file:
+        head = next((line.rstrip("\r\n") for line in file if line.strip()), "")
+    if any(formats.load(name).recognises(head) for name in ("jsonl", "tsv", "csv")):
+        return formats.read_predictions(path)
+    from linnet.labels import predictions, read_labels
+
+    return predictions(read_labels(path, taxonomy))
+
+
+def _names(paths: list[Path]) -> list[str]:
+    """What to call each table: its file's name, where that tells them apart."""
+    names = [p.name for p in paths]
+    if len(set(names)) < len(names):
+        names = [f"{number}: {p.parent.name}/{p.name}" for number, p in enumerate(paths, 1)]
+    return names
+
+
+def _check_ids(tables: Mapping[str, Mapping[str, Prediction]], ids: Iterable[str], flag: str) -> None:
+    ids = list(ids)
+    for name, table in tables.items():
+        if not any(i in table for i in ids):
+            raise UserError("has none of the records to be judged", where=name, expected=f"the ids of {flag}")
+
+
+def _write(path: Path | None, results: Mapping[str, Any], comparisons: Mapping[str, Any], first: str) -> None:
+    """Everything as JSON."""
+    from linnet.outputs import open_output
+
+    if path:
+        found = {
+            "evaluations": {name: result.to_json() for name, result in results.items()},
+            "comparisons": {f"{first} against {name}": c.to_json() for name, c in comparisons.items()},
+        }
+        with open_output(path) as file:
+            json.dump(found, file, indent=1)
 
 
 def _ids(path: Path) -> list[str]:

@@ -1,0 +1,208 @@
+"""Contig labels put right: what a search tool said, weighed against composition, depths and neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
+
+from linnet import belief
+from linnet.belief import Belief, Weights
+from linnet.changes import Change
+from linnet.channel import Observed, kinds_of_evidence
+from linnet.composition import Contigs, clr
+from linnet.depths import Depths
+from linnet.errors import UserError
+from linnet.families import contigs as student
+from linnet.families import contigs_published as published
+from linnet.label_tree import LEVELS, LabelTree
+from linnet.labels import Label
+from linnet.neighbours import DEPTH_FLOOR, Neighbours, find_neighbours
+from linnet.overlaps import find_overlaps
+from linnet.prediction import Prediction
+
+Log = Callable[[str], None]
+Recipe = Literal["linnet", "taxometer", "taxdistill"]
+LEAST_CUT = 0.5
+"""A cut chosen for a precision is never lower: below it two names may be equally probable."""
+PUBLISHED_CUT = 0.5
+"""Where Taxometer and TaxDistill cut."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """How labels are corrected."""
+
+    weights: Weights = field(default_factory=Weights)
+    student: student.Config = field(default_factory=student.Config)
+    published: published.Config = field(default_factory=published.Config)
+
+
+@dataclass(frozen=True)
+class Correction:
+    """The corrected labels of a set of contigs.
+
+    Attributes:
+        predictions: one a contig, in their order, cut at `cut`.
+        changes: what became of each label.
+        cut: the confidence below which names are left out.
+        expected: rank -> share of the names kept there that should be right, by their own confidence.
+    """
+
+    predictions: list[Prediction]
+    changes: list[Change]
+    cut: float
+    expected: dict[str, float]
+
+
+def correct(
+    contigs: Contigs,
+    labels: Mapping[str, Label],
+    depths: Depths | None = None,
+    *,
+    embeddings_CW: NDArray[np.floating] | None = None,
+    recipe: Recipe = "linnet",
+    confidence: float | None = None,
+    precision: float = 0.95,
+    config: Config | None = None,
+    seed: int = 42,
+    threads: int = 1,
+    log: Log = lambda _: None,
+) -> Correction:
+    """Correct the labels of contigs.
+
+    Args:
+        labels: by contig; a contig without one has no label.
+        depths: rows in the order of the contigs; None: composition alone decides, which is weaker.
+        embeddings_CW: float (C, W), a teacher's vector for each contig.
+        recipe: linnet's way, or one of the published ones.
+        confidence: the cut; None: the lowest that should make a share `precision` of the names right at each rank.
+        threads: answers do not depend on it.
+
+    Raises:
+        UserError: none of the labels is of one of the contigs.
+    """
+    config = config or Config()
+    given = [labels.get(id, Label(id)) for id in contigs.ids]
+    if not any(label.lineage for label in given):
+        here, there = contigs.ids[0], next(iter(labels), "")
+        raise UserError(
+            "none of the contigs has a label",
+            expected=f"labels of contigs such as '{here}'" + (f", not '{there}'" if there else ""),
+            remedy="Give the contigs that the labels were made of.",
+        )
+    tree = LabelTree([label.lineage for label in given])
+    depth_CS = None if depths is None else depths.depth_CS
+    if recipe != "linnet":
+        predictions = published.correct(
+            contigs, depth_CS, tree, config.published, seed, threads, embeddings_CW, recipe == "taxdistill", log
+        )
+        cut = PUBLISHED_CUT if confidence is None else confidence
+        cut_predictions = [p.recut(cut) for p in predictions]
+        changes = [Change(p.record_id, label.lineage, p) for p, label in zip(cut_predictions, given, strict=True)]
+        return Correction(cut_predictions, changes, cut, expected_precision(predictions, cut))
+    with threadpool_limits(limits=1):  # so that answers do not depend on the number of threads
+        observed, neighbours, found = _believe(
+            contigs, given, tree, depth_CS, embeddings_CW, config, seed, threads, log
+        )
+    predictions = belief.lineages(found, observed, contigs.ids)
+    cut = lowest_cut(predictions, precision) if confidence is None else confidence
+    predictions = [p.recut(cut) for p in predictions]
+    changes = _changes(given, predictions, observed, neighbours, found)
+    return Correction(predictions, changes, cut, expected_precision(predictions, cut))
+
+
+def expected_precision(predictions: Sequence[Prediction], cut: float) -> dict[str, float]:
+    """Rank -> mean confidence of the names at least as probable as `cut`."""
+    by_rank: dict[str, list[float]] = {}
+    for prediction in predictions:
+        for taxon, confidence in zip(prediction.lineage, prediction.confidence, strict=True):
+            if confidence < cut:
+                break
+            by_rank.setdefault(taxon.rank, []).append(confidence)
+    return {rank: float(np.mean(values)) for rank, values in by_rank.items()}
+
+
+def lowest_cut(predictions: Sequence[Prediction], precision: float) -> float:
+    """The lowest cut, in hundredths from `LEAST_CUT`, at which the expected precision is reached at every rank."""
+    for cut in np.arange(LEAST_CUT, 0.995, 0.01):
+        if all(p >= precision for p in expected_precision(predictions, float(cut)).values()):
+            return round(float(cut), 2)
+    return 0.99
+
+
+def _believe(
+    contigs: Contigs,
+    given: Sequence[Label],
+    tree: LabelTree,
+    depth_CS: NDArray[np.floating] | None,
+    embeddings_CW: NDArray[np.floating] | None,
+    config: Config,
+    seed: int,
+    threads: int,
+    log: Log,
+) -> tuple[Observed, Neighbours, Belief]:
+    """Neighbours, channel, student, and what follows of them."""
+    pieces_C = np.array([label.pieces for label in given])
+    support_C = np.array([label.support for label in given])
+    observed = Observed(tree, kinds_of_evidence(tree.label_C > 0, pieces_C, support_C, contigs.length_C))
+    overlaps = find_overlaps(contigs.sketch_contig, contigs.sketch_hash, len(contigs))
+    deepest = tree.taxonomy.end[tree.label_C] == tree.label_C + 1
+    group_C = np.where((tree.label_C > 0) & deepest, tree.label_C, -1)
+    neighbours = find_neighbours(contigs, depth_CS, overlaps, group_C, embeddings_CW, threads)
+    log(f"{neighbours.same_CK.sum(1).mean():.1f} contigs of the same genome found for each contig, in the mean")
+    known = belief.learn(observed, neighbours, config.weights, threads)
+    share = known.channel.share_T[LEVELS - 1]
+    log(f"label channel learnt: {100 * share:.0f} % of the contigs seem to be of species that the labels know")
+    features_CD = student_features(contigs, depth_CS, embeddings_CW)
+    ratio_CM = student.cross_fitted(
+        features_CD, observed, known.channel, known.candidate_CM, config.student, seed, threads, log
+    )
+    return observed, neighbours, belief.believe(observed, neighbours, known, config.weights, threads, ratio_CM)
+
+
+def student_features(
+    contigs: Contigs, depth_CS: NDArray[np.floating] | None, embeddings_CW: NDArray[np.floating] | None
+) -> NDArray[np.float32]:
+    """Composition as centred log-ratios, log depths and each sample's share of them, log length, embeddings: all of
+    mean 0 and variance 1, (C, D)."""
+    parts = [clr(contigs.tetramers_CV), np.log(np.maximum(contigs.length_C, 1))[:, None]]
+    if depth_CS is not None:
+        parts.append(np.log(depth_CS + DEPTH_FLOOR))
+        parts.append(depth_CS / np.maximum(depth_CS.sum(1, keepdims=True), 1e-6))
+    if embeddings_CW is not None:
+        parts.append(embeddings_CW.astype(np.float64))
+    x = np.hstack(parts)
+    return np.asarray((x - x.mean(0)) / np.maximum(x.std(0), 1e-6), np.float32)
+
+
+def _changes(
+    given: Sequence[Label],
+    predictions: Sequence[Prediction],
+    observed: Observed,
+    neighbours: Neighbours,
+    found: Belief,
+) -> list[Change]:
+    """What became of each label, and how many of its neighbours' labels agree."""
+    tree = observed.tree
+    clade_CM = found.clades(tree.taxonomy.end)
+    changes = []
+    for row, (label, prediction) in enumerate(zip(given, predictions, strict=True)):
+        own = int(tree.label_C[row])
+        at = np.flatnonzero(found.candidate_CM[row] == own)
+        raw = float(clade_CM[row, at[0]]) if len(at) else 0.0
+        before = belief.calibrated([int(tree.level_N[own])], [raw])[0] if own else None
+        same = neighbours.same_CK[row]
+        theirs = tree.label_C[neighbours.index_CK[row]]
+        named = theirs > 0
+        kept = tree.taxonomy.find(prediction.kept)[0]
+        level = tree.common_level(np.array(kept), theirs)
+        agrees = named & ((level == tree.level_N[kept]) | (level == tree.level_N[theirs]))
+        weight = float(same[named].sum())
+        agree = float(same[agrees].sum()) / weight if weight > 0.5 else None
+        changes.append(Change(prediction.record_id, label.lineage, prediction, before, float(same.sum()), agree))
+    return changes

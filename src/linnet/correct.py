@@ -23,12 +23,12 @@ from linnet.label_tree import LEVELS, LabelTree
 from linnet.labels import Label
 from linnet.neighbours import DEPTH_FLOOR, Neighbours, find_neighbours
 from linnet.overlaps import find_overlaps
-from linnet.prediction import Prediction
+from linnet.prediction import DEFAULT_CONFIDENCE, Prediction
 
 Log = Callable[[str], None]
 Recipe = Literal["linnet", "taxometer", "taxdistill"]
 LEAST_CUT = 0.5
-"""A cut chosen for a precision is never lower: below it two names may be equally probable."""
+"""A cut chosen for a precision is never lower: below it another name may be more probable."""
 PUBLISHED_CUT = 0.5
 """Where Taxometer and TaxDistill cut."""
 
@@ -67,7 +67,7 @@ def correct(
     embeddings_CW: NDArray[np.floating] | None = None,
     recipe: Recipe = "linnet",
     confidence: float | None = None,
-    precision: float = 0.95,
+    precision: float | None = None,
     config: Config | None = None,
     seed: int = 42,
     threads: int = 1,
@@ -80,7 +80,8 @@ def correct(
         depths: rows in the order of the contigs; None: composition alone decides, which is weaker.
         embeddings_CW: float (C, W), a teacher's vector for each contig.
         recipe: linnet's way, or one of the published ones.
-        confidence: the cut; None: the lowest that should make a share `precision` of the names right at each rank.
+        confidence: the cut; None: the recipe's own.
+        precision: cut instead so low that such a share of the names kept at each rank should be right.
         threads: answers do not depend on it.
 
     Raises:
@@ -101,16 +102,16 @@ def correct(
         predictions = published.correct(
             contigs, depth_CS, tree, config.published, seed, threads, embeddings_CW, recipe == "taxdistill", log
         )
-        cut = PUBLISHED_CUT if confidence is None else confidence
-        cut_predictions = [p.recut(cut) for p in predictions]
-        changes = [Change(p.record_id, label.lineage, p) for p, label in zip(cut_predictions, given, strict=True)]
-        return Correction(cut_predictions, changes, cut, expected_precision(predictions, cut))
+        cut = _cut(predictions, PUBLISHED_CUT, confidence, precision)
+        predictions = [p.recut(cut) for p in predictions]
+        changes = [Change(p.record_id, label.lineage, p) for p, label in zip(predictions, given, strict=True)]
+        return Correction(predictions, changes, cut, expected_precision(predictions, cut))
     with threadpool_limits(limits=1):  # so that answers do not depend on the number of threads
         observed, neighbours, found = _believe(
             contigs, given, tree, depth_CS, embeddings_CW, config, seed, threads, log
         )
     predictions = belief.lineages(found, observed, contigs.ids)
-    cut = lowest_cut(predictions, precision) if confidence is None else confidence
+    cut = _cut(predictions, DEFAULT_CONFIDENCE, confidence, precision)
     predictions = [p.recut(cut) for p in predictions]
     changes = _changes(given, predictions, observed, neighbours, found)
     return Correction(predictions, changes, cut, expected_precision(predictions, cut))
@@ -133,6 +134,12 @@ def lowest_cut(predictions: Sequence[Prediction], precision: float) -> float:
         if all(p >= precision for p in expected_precision(predictions, float(cut)).values()):
             return round(float(cut), 2)
     return 0.99
+
+
+def _cut(predictions: Sequence[Prediction], usual: float, confidence: float | None, precision: float | None) -> float:
+    if precision is not None:
+        return lowest_cut(predictions, precision)
+    return usual if confidence is None else confidence
 
 
 def _believe(

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from linnet import formats
 from linnet.errors import UsageError, UserError, missing_extra
 from linnet.options import Several, positive, probability
+from linnet.prediction import DEFAULT_CONFIDENCE
 
 if TYPE_CHECKING:
     from linnet.composition import Contigs
@@ -41,9 +42,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--format", choices=[*formats.writable()], metavar="FORMAT",
         help=f"{known} (default: by the ending of --out, else taxometer)")  # fmt: skip
     add("--changes", type=Path, metavar="FILE", help="write what became of each label, and why, as a table")
-    add("--precision", type=probability, default=0.95, metavar="P",
-        help="cut so that a share P of the names kept at each rank should be right (default: %(default)s)")  # fmt: skip
-    add("--confidence", type=probability, metavar="P", help="cut names below this confidence instead")
+    add(
+        "--confidence",
+        type=probability,
+        metavar="P",
+        help=f"keep names at least this probable (default: {DEFAULT_CONFIDENCE}; of the published recipes 0.5)",
+    )
+    add("--precision", type=probability, metavar="P",
+        help="cut instead so low that a share P of the names kept at each rank should be right")  # fmt: skip
     add("--min-length", type=positive, default=1, metavar="N",
         help="shorter contigs keep a row, without a name (default: 1)")  # fmt: skip
     add("--teacher", type=Path, metavar="EMBEDDINGS", help="vectors of the contigs: .npz with 'ids' and 'rows'")
@@ -66,6 +72,8 @@ def run(args: argparse.Namespace) -> None:
     from linnet.outputs import open_output, write_predictions
     from linnet.prediction import unreadable
 
+    if args.confidence is not None and args.precision is not None:
+        raise UsageError("both --confidence and --precision", expected="one of them")
     outputs = [(path, args.format or _format(path)) for path in args.out or [None]]
     inputs = [args.contigs, args.labels, *(args.depth or ())]
     for path in [*(p for p, _ in outputs), args.changes]:

@@ -32,6 +32,8 @@ OFFSET = (0.0, -0.5, 0.0, 0.0, -1.2, 0.3, 0.0, 0.0)
 simulated sets (docs/contigs.md)."""
 STRANGERS = 0.02
 """Of neighbours that were found certain, how many are of another genome after all."""
+SURE = 0.9
+"""Probability from which a contig is taken for one of its species."""
 SURENESS, FIRST = 10, 10
 """Into how many classes contigs are sorted by how sure they are of their first ten neighbours."""
 _BLOCK = 400
@@ -93,6 +95,13 @@ class Belief:
         stops = np.where(self.candidate_CM >= 0, ends[np.maximum(self.candidate_CM, 0)], 0)
         until = (starts[:, None, :] < stops[:, :, None]).sum(2)
         return np.asarray(np.take_along_axis(sums, until, 1) - sums[:, :most]).clip(0, 1)
+
+    def sure_leaves(self, ends: NDArray[np.integer]) -> NDArray[np.int64]:
+        """int64 (C,): the leaf of the tree that a contig belongs to, if it is as probable as `SURE`, else -1."""
+        best = self.posterior_CM.argmax(1)[:, None]
+        node = np.take_along_axis(self.candidate_CM, best, 1)[:, 0].astype(np.int64)
+        sure = (np.take_along_axis(self.posterior_CM, best, 1)[:, 0] > SURE) & (node > 0)
+        return np.where(sure & (ends[node] == node + 1), node, -1)
 
 
 def find_candidates(observed: Observed, neighbours: Neighbours) -> NDArray[np.int32]:

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from linnet import formats
 from linnet.errors import UsageError, UserError, missing_extra
 from linnet.options import Several, positive, probability
-from linnet.prediction import DEFAULT_CONFIDENCE
 
 if TYPE_CHECKING:
     from linnet.composition import Contigs
@@ -46,7 +45,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--confidence",
         type=probability,
         metavar="P",
-        help=f"keep names at least this probable (default: {DEFAULT_CONFIDENCE}; of the published recipes 0.5)",
+        help="keep names at least this probable (default: 0.55; of the published recipes 0.5)",
     )
     add("--precision", type=probability, metavar="P",
         help="cut instead so low that a share P of the names kept at each rank should be right")  # fmt: skip

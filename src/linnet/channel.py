@@ -26,6 +26,8 @@ SPECIES_KNOWN = np.array([0.01, 0.01, 0.01, 0.01, 0.05, 0.10, 0.12, 0.69])
 INSIDE_KNOWN, INSIDE_NEW, CUT = 0.95, 0.7, 0.3
 """Before anything is learnt: how many labels lie in the clade of the truth, if its species is known to the reference
 or is new; and how many of the others are only cut short."""
+UNLABELLED = 0.1
+"""Before anything is learnt: how many contigs get no label, wherever they belong."""
 LEAST_SHARE = 0.002
 """Of any such share, whatever is learnt."""
 
@@ -96,13 +98,17 @@ class Channel:
 def first_channel() -> Channel:
     """The shape that learning starts from: labels lie in the truth's clade or near it rather than far from it."""
     table = np.zeros((LEVELS, LEVELS, LEVELS, EVIDENCE))
+    table[:, 0, 0] = UNLABELLED
     for truth in range(LEVELS):
         inside = INSIDE_KNOWN if truth == LEVELS - 1 else INSIDE_NEW if truth else 1.0
-        table[truth, truth, truth:] = inside / (LEVELS - truth)
+        first = max(truth, 1)
+        table[truth, truth, first:] = (1 - UNLABELLED) * inside / (LEVELS - first)
         nearness = 0.5 ** np.arange(truth)[::-1]
         for common in range(truth):
-            table[truth, common, common] = (1 - inside) * CUT / truth
-            astray = (1 - inside) * (1 - CUT) * nearness[common] / nearness.sum()
+            outside = (1 - UNLABELLED) * (1 - inside)
+            if common:
+                table[truth, common, common] = outside * CUT / max(truth - 1, 1)
+            astray = outside * (1 - CUT) * nearness[common] / nearness.sum()
             table[truth, common, common + 1 :] = astray / (LEVELS - 1 - common)
     return Channel(_normalised(table), SPECIES_KNOWN)
 

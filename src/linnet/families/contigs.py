@@ -35,13 +35,13 @@ class Config:
     """Units of each of the two hidden layers."""
     dropout: float = 0.2
     """Share of units left out in training."""
-    folds: int = 5
+    folds: int = 3
     """Parts of the contigs; each is judged by a student trained on the others."""
     epochs: int = 40
     """Passes over the contigs at most; training stops when held-out labels no longer become likelier."""
     patience: int = 3
     """Passes without a gain after which it stops."""
-    samples: int = 400_000
+    samples: int = 300_000
     """Contigs shown to each fold's student at most, all passes together."""
     batch: int = 512
     """Contigs in a step."""

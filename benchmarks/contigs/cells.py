@@ -150,10 +150,12 @@ def run(cell: Cell, name: str, vamb: Callable[[], Path]) -> None:
     record.write_text(json.dumps(asdict(usage) | {"load": round(load, 2)}) + "\n")
 
 
-def correct(fasta: Path, labels: Path, depth: Path, seed: int, out: Path, options: Sequence[str] = ()) -> list[str]:
-    """The command of linnet, on one thread."""
+def correct(
+    fasta: Path, labels: Path, depth: Path, seed: int, out: Path, options: Sequence[str] = (), threads: int = 1
+) -> list[str]:
+    """The command of linnet."""
     files = [str(fasta), "--labels", str(labels), "--depth", str(depth), "--out", str(out), "--format", "taxometer"]
-    return [sys.executable, "-m", "linnet", "correct", *files, "--threads", "1", "--seed", str(seed), *options]
+    return [sys.executable, "-m", "linnet", "correct", *files, "--threads", str(threads), "--seed", str(seed), *options]
 
 
 def answered(cell: Cell, tool: str) -> bool:

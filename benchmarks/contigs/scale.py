@@ -20,6 +20,7 @@ TAXA = {"d": 2, "p": 60, "c": 140, "o": 400, "f": 1200, "g": 6000, "s": 22198}
 """Taxa by the first letter of their rank: 30,000."""
 
 CONTIGS, GENOMES, SAMPLES = 100_000, 4000, 10
+THREADS = 2
 MEAN_LENGTH, SHORTEST = 3000, 500
 WRONG = 0.3
 """Share of the labels that name any species."""
@@ -38,7 +39,7 @@ def put_right(work: Path) -> None:
         make(folder, CONTIGS)
     if not record.exists():
         fasta, labels, depth = (folder / name for name in ("contigs.fna", "labels.tsv", "depth.tsv"))
-        command = correct(fasta, labels, depth, 1, folder / "linnet.tsv")
+        command = correct(fasta, labels, depth, 1, folder / "linnet.tsv", threads=THREADS)
         write(record, json.dumps(asdict(measured(command, folder / "linnet.log"))) + "\n")
 
 

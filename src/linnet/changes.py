@@ -67,11 +67,13 @@ class Change:
             if n == 0:
                 parts.append("no contig of the same genome was found")
             elif self.agree is None:
-                parts.append(f"none of about {n} contigs of its genome has a label")
+                parts.append(f"no label among about {n} contigs of its genome")
+            elif not kept:
+                parts.append(f"the labels of about {n} contigs of its genome settle nothing")
             else:
                 parts.append(f"{100 * self.agree:.0f} % of the labels of about {n} contigs of its genome agree")
         if self.new.stopped == Stopped.NOVEL:
-            parts.append(f"labels scatter below {kept[-1].name if kept else 'the root'}: new to the reference")
+            parts.append(f"probably new to the reference below {kept[-1].name if kept else 'the root'}")
         elif kind in (Kind.CUT, Kind.NONE) and self.new.stopped == Stopped.UNSURE:
             parts.append("no deeper name reaches the cut")
         if kind == Kind.MOVED and self.before is not None:

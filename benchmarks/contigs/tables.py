@@ -160,7 +160,7 @@ def scale_table(row: Row) -> str:
     cost = row["cost"]
     return (
         f"{size}: {cost['wall_s']:,.0f} s wall, {cost['cpu_s']:,.0f} s CPU, {cost['peak_mb'] / 1024:,.2f} GiB at most, "
-        f"one thread. Random sequence with the composition of each genome: for time and memory only."
+        f"two threads. Random sequence with the composition of each genome: for time and memory only."
     )
 
 

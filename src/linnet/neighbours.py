@@ -298,7 +298,7 @@ def _probability(
     less often do pairs of a lower likelihood, in proportion to the strangers among them.
     """
     said = 1 / (1 + np.exp(-np.clip(logit_P, -50, 50)))
-    both = np.flatnonzero((group_a_P >= 0) & (group_b_P >= 0))
+    both = np.flatnonzero((group_a_P >= 0) & (group_b_P >= 0) & np.isfinite(logit_P))
     if len(both) < PAIRS:
         return np.asarray(said, np.float32)
     order = both[np.argsort(logit_P[both], kind="stable")]

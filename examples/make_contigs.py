@@ -87,7 +87,8 @@ def main() -> None:
         name = f"contig_{number}"
         fasta.append(f">{name}\n{sequence}\n")
         depths.append(f"{name}\t" + "\t".join(f"{d:.3f}" for d in depth))
-        truth.append(f"{name}\t{';'.join(lineage(species)).replace('*', '')}\t{species.replace('*', '')}\t{len(sequence)}")
+        true = (";".join(lineage(species)), species, str(len(sequence)))
+        truth.append("\t".join((name, *true)).replace("*", ""))
         if said:
             written = ";".join(f"{'dpcofgs'[i]}_{taxon}" for i, taxon in enumerate(said))
             labels.append(f"{name}\t{1000 + len(said)}\t{RANKS[len(said) - 1]}\t{said[-1]}\t{written}")

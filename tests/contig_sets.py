@@ -103,9 +103,7 @@ def contig_set(seed: int = 1, contigs: int = 200, least: int = 700, most: int = 
     return ContigSet(dict(zip(ids, sequences, strict=True)), genome_C, kind_C, labels, depth_CS)
 
 
-def _sequences(
-    genome_C: NDArray[np.int64], length_C: NDArray[np.int64], random: np.random.Generator
-) -> list[str]:
+def _sequences(genome_C: NDArray[np.int64], length_C: NDArray[np.int64], random: np.random.Generator) -> list[str]:
     """Chains of bases, each drawn by the three before it, in the way of its genome; half of them of the other strand."""
     next_GKB = random.dirichlet(np.full(4, 8.0), (len(GENOMES), 64)).cumsum(2)
     state, columns = random.integers(64, size=len(genome_C)), []

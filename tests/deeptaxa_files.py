@@ -79,9 +79,17 @@ def content(model_type: str = "hybridcnnbert", *, seed: int = 1, encoding: str =
         norms = [emb + "LayerNorm"]
         for n in range(2):
             at = f"bert.encoder.layer.{n}."
-            for part in ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"):
+            for part in (
+                "attention.self.query",
+                "attention.self.key",
+                "attention.self.value",
+                "attention.output.dense",
+            ):
                 state[f"{at}{part}.weight"], state[f"{at}{part}.bias"] = draw(width, width), draw(width)
-            state[at + "intermediate.dense.weight"], state[at + "intermediate.dense.bias"] = draw(inner, width), draw(inner)
+            state[at + "intermediate.dense.weight"], state[at + "intermediate.dense.bias"] = (
+                draw(inner, width),
+                draw(inner),
+            )
             state[at + "output.dense.weight"], state[at + "output.dense.bias"] = draw(width, inner), draw(width)
             norms += [at + "attention.output.LayerNorm", at + "output.LayerNorm"]
         for norm in norms:
@@ -106,7 +114,11 @@ def content(model_type: str = "hybridcnnbert", *, seed: int = 1, encoding: str =
         "model_type": model_type,
         "encoding": encoding,
         "state_dict": state,
-        "model_config": {"cnn": cnn, "bert": bert} if model_type == "hybridcnnbert" else cnn if model_type == "cnn" else bert,
+        "model_config": {"cnn": cnn, "bert": bert}
+        if model_type == "hybridcnnbert"
+        else cnn
+        if model_type == "cnn"
+        else bert,
         "num_labels_per_level": {str(r): len(some) for r, some in enumerate(labels())},
         "taxonomic_ranks": RANKS,
         "level_label2id": {r: {label: i for i, label in enumerate(some)} for r, some in enumerate(labels())},
@@ -170,6 +182,7 @@ def answers(made: dict[str, Any], sequence: str, tokenizer: str) -> list[Tensor]
 
 def bert(w: dict[str, Tensor], ids: Tensor, size: dict[str, Any]) -> Tensor:
     """Post-norm transformer over the real tokens alone: what attends to no padding needs none."""
+
     def normed(x: Tensor, at: str) -> Tensor:
         return f.layer_norm(x, x.shape[-1:], w[at + ".weight"], w[at + ".bias"], 1e-12)
 
@@ -193,7 +206,9 @@ def bert(w: dict[str, Tensor], ids: Tensor, size: dict[str, Any]) -> Tensor:
     return x
 
 
-def write(folder: Path, name: str = "model.pt", lineages: Sequence[str] = LINEAGES, **how: Any) -> tuple[Path, Path, dict[str, Any]]:
+def write(
+    folder: Path, name: str = "model.pt", lineages: Sequence[str] = LINEAGES, **how: Any
+) -> tuple[Path, Path, dict[str, Any]]:
     """A released file with its tokenizer beside it, the table of its lineages, and its content."""
     folder.mkdir(parents=True, exist_ok=True)
     made = content(**how)

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from linnet.composition import K, SKETCH_K, SKETCH_SHARE, Contigs, clr, projection, read_contigs
+from linnet.composition import SKETCH_K, SKETCH_SHARE, Contigs, K, clr, projection, read_contigs
 from linnet.errors import UserError
 from linnet.records import SequenceRecord, reverse_complement
 

@@ -65,9 +65,7 @@ def test_threads_do_not_change_a_byte_and_the_seed_does(corrected: Path, tmp_pat
     assert (tmp_path / "x.tsv").read_bytes() != (corrected / "x.tsv").read_bytes()
 
 
-def test_without_depths_it_works_and_says_that_it_is_weaker(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_depths_it_works_and_says_that_it_is_weaker(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert correct(tmp_path / "x.tsv") == 0
     assert "no depths: contigs of one genome are harder to find" in capsys.readouterr().err
     assert len((tmp_path / "x.tsv").read_text().splitlines()) == 289

@@ -110,7 +110,15 @@ def test_published_ranks_are_averaged_rank_by_rank(tmp_path: Path) -> None:
     import deeptaxa_files as made_here
 
     files = [made_here.write(tmp_path / f"s{seed}", f"seed{seed}.pt", seed=seed) for seed in (1, 2, 3)]
-    argv = ["convert", "deeptaxa", *(str(f[0]) for f in files), "--taxonomy", str(files[0][1]), "--out", str(tmp_path / "m")]
+    argv = [
+        "convert",
+        "deeptaxa",
+        *(str(f[0]) for f in files),
+        "--taxonomy",
+        str(files[0][1]),
+        "--out",
+        str(tmp_path / "m"),
+    ]
     assert main(argv) == 0
     reads = [SequenceRecord(i, s) for i, s in made_here.READS.items()]
     together = load(tmp_path / "m", ranks="published", letters="published", engine="torch").predict(reads, "forward")

@@ -166,4 +166,6 @@ def test_a_tree_head_over_tokens_of_ones_own_reference_is_kept_and_answers(tmp_p
     place_BN = groups.place(groups.log_softmax(np.ascontiguousarray(score_MB)))
     for answer, place_N in zip(answers, place_BN, strict=True):
         nodes = [tree.find(answer.lineage[: d + 1])[0] for d in range(len(answer.lineage))]
-        assert np.allclose(answer.confidence, [place_N[tree.clade(n)].sum() for n in nodes], atol=2e-3)  # kept in half precision
+        assert np.allclose(
+            answer.confidence, [place_N[tree.clade(n)].sum() for n in nodes], atol=2e-3
+        )  # kept in half precision

@@ -30,7 +30,9 @@ def species(made: ContigSet) -> NDArray[np.int64]:
     return np.array([known.index(n) if n else -1 for n in names])
 
 
-def found_in(made: ContigSet, samples: int = 4, threads: int = 1, groups: NDArray[np.int64] | None = None) -> Neighbours:
+def found_in(
+    made: ContigSet, samples: int = 4, threads: int = 1, groups: NDArray[np.int64] | None = None
+) -> Neighbours:
     depth = made.depth_CS[:, :samples] if samples else None
     return find_neighbours(made.contigs, depth, NONE, species(made) if groups is None else groups, threads=threads)
 
@@ -50,7 +52,9 @@ def test_composition_alone_finds_them_less_surely(made: ContigSet) -> None:
     assert right[0].sum() < right[1].sum()
 
 
-@pytest.mark.xfail(strict=True, reason="the scatter within groups is not shrunk: a singular matrix is taken at its word")
+@pytest.mark.xfail(
+    strict=True, reason="the scatter within groups is not shrunk: a singular matrix is taken at its word"
+)
 def test_a_small_set_is_enough() -> None:
     small = contig_set(1, 200)
     assert first_right(small, found_in(small)) > 0.95
@@ -100,7 +104,7 @@ def test_whitened_groups_scatter_alike_in_every_direction(made: ContigSet) -> No
     assert np.abs(scatter - np.diag(np.diag(scatter))).max() < 0.5
     assert (np.diff(space.between_D) <= 1e-9).all()
     short = np.argsort(lengths)[:20]
-    assert (np.median(space.noise_CD[short]) > np.median(space.noise_CD[np.argsort(lengths)[-20:]]))
+    assert np.median(space.noise_CD[short]) > np.median(space.noise_CD[np.argsort(lengths)[-20:]])
 
 
 def test_the_approximate_search_finds_mostly_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +207,9 @@ def test_genomes_that_each_live_in_one_sample_only_are_told_apart(made: ContigSe
 
 
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@pytest.mark.xfail(strict=True, raises=np.linalg.LinAlgError, reason="no contig counts as typical: covariance of nothing")
+@pytest.mark.xfail(
+    strict=True, raises=np.linalg.LinAlgError, reason="no contig counts as typical: covariance of nothing"
+)
 def test_contigs_that_all_differ_somewhere_where_most_do_not_can_be_whitened() -> None:
     random = np.random.default_rng(1)
     genome = np.repeat(np.arange(8), 10)
@@ -219,7 +225,9 @@ def test_further_features_are_used(made: ContigSet) -> None:
     place = random.normal(size=(8, 6))[made.genome_C] * 5 + random.normal(size=(400, 6))
     with_vectors = find_neighbours(made.contigs, None, NONE, made.genome_C, place)
     without = find_neighbours(made.contigs, None, NONE, made.genome_C)
-    gained = [((made.genome_C[f.index_CK] == made.genome_C[:, None]) * f.same_CK).sum() for f in (without, with_vectors)]
+    gained = [
+        ((made.genome_C[f.index_CK] == made.genome_C[:, None]) * f.same_CK).sum() for f in (without, with_vectors)
+    ]
     assert gained[1] > 1.1 * gained[0]
 
 

@@ -20,9 +20,7 @@ def joined() -> RankLabels:
     classes = {(0, 2, 0): LINEAGES[0], (1, 0, 0): LINEAGES[1], (1, 1, 1): LINEAGES[2], (1, 2, 2): LINEAGES[3]}
     place = {c: tree.find(lineage(text))[0] for c, text in classes.items()}
     order = sorted(classes, key=place.__getitem__)
-    return RankLabels(
-        RANKS, LABELS, np.array(order, np.int32), np.array([place[c] for c in order], np.int32), tree
-    )
+    return RankLabels(RANKS, LABELS, np.array(order, np.int32), np.array([place[c] for c in order], np.int32), tree)
 
 
 def some_scores(seed: int = 1, records: int = 5) -> RankScores:

@@ -221,7 +221,9 @@ def qiime_table(path: Path, blanks: bool) -> Path:
     return path
 
 
-@pytest.mark.parametrize("form", ["columns", "columns without ids", "columns with prefixes", "qiime", "qiime with blanks"])
+@pytest.mark.parametrize(
+    "form", ["columns", "columns without ids", "columns with prefixes", "qiime", "qiime with blanks"]
+)
 def test_lineages_are_read_in_every_form_that_users_have(tmp_path: Path, form: str) -> None:
     file, table, _ = made_here.write(tmp_path)
     released = deeptaxa.read(file)
@@ -287,7 +289,12 @@ def test_a_table_of_something_else_is_refused(tmp_path: Path, text: str) -> None
 
 @pytest.mark.parametrize(
     ("name", "region"),
-    [("deeptaxa-v4-v2.pt", "V4"), ("deeptaxa-v3v4-v2-seed42.pt", "V3-V4"), ("deeptaxa-full-length-v2.pt", "full"), ("mine.pt", "any")],
+    [
+        ("deeptaxa-v4-v2.pt", "V4"),
+        ("deeptaxa-v3v4-v2-seed42.pt", "V3-V4"),
+        ("deeptaxa-full-length-v2.pt", "full"),
+        ("mine.pt", "any"),
+    ],
 )
 def test_the_region_is_told_by_the_files_name(name: str, region: str) -> None:
     assert deeptaxa.region(name) == region
@@ -431,6 +438,7 @@ def test_case_and_rna_change_nothing_unless_asked_for(tmp_path: Path, capsys: An
         flags = ["--letters", letters, "--ranks", "published", "--strand", "forward", "--format", "jsonl"]
         main(["classify", str(mixed), "--model", str(tmp_path / "out"), *flags])
         found[letters] = [a["lineage"] for a in answers(capsys.readouterr().out)]
+
     def same(a: list[dict[str, Any]], b: list[dict[str, Any]]) -> bool:
         return all(abs(x["confidence"] - y["confidence"]) < 1e-5 for x, y in zip(a, b, strict=True))
 
@@ -487,7 +495,9 @@ def test_a_device_that_is_not_there_is_refused(tmp_path: Path, reads: Path, caps
 def test_records_longer_than_the_window_are_said(tmp_path: Path, capsys: Any) -> None:
     file, table, _ = made_here.write(tmp_path, window=64)
     convert(file, table, tmp_path / "out")
-    reads = write_fasta(tmp_path / "reads.fasta", {"long": made_here.READS["longer"] * 3, "short": made_here.READS["plain"]})
+    reads = write_fasta(
+        tmp_path / "reads.fasta", {"long": made_here.READS["longer"] * 3, "short": made_here.READS["plain"]}
+    )
     capsys.readouterr()
     assert main(["classify", str(reads), "--model", str(tmp_path / "out"), "--engine", "torch"]) == 0
     assert "1 records fill the model's window" in capsys.readouterr().err

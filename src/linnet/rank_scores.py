@@ -108,12 +108,9 @@ class RankLabels:
         predictions = []
         for row, (id, strand) in enumerate(zip(ids, strands, strict=True)):
             lineage = tuple(
-                Taxon(rank, labels[int(b[row])])
-                for rank, labels, b in zip(self.ranks, self.labels, best, strict=True)
+                Taxon(rank, labels[int(b[row])]) for rank, labels, b in zip(self.ranks, self.labels, best, strict=True)
             )
             confidence = tuple(min(float(p[row]), 1.0) for p in sure)
             nothing_new = (0.0,) * (len(lineage) + 1)
-            predictions.append(
-                Prediction(id, lineage, confidence, nothing_new, len(lineage), Stopped.NAMED, strand)
-            )
+            predictions.append(Prediction(id, lineage, confidence, nothing_new, len(lineage), Stopped.NAMED, strand))
         return predictions

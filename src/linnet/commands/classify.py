@@ -38,7 +38,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="paired reads: refuse them with advice (default), or take the forward read of each pair")  # fmt: skip
     add("--shard", metavar="I/N", help="take every Nth record, beginning with the Ith: one share of a cluster job")
 
-
     networks = parser.add_argument_group("Models that need torch (DeepTaxa's and their like)")
     add = networks.add_argument
     add("--ranks", choices=["lineage", "published"], default="lineage",

@@ -89,7 +89,6 @@ def test_the_first_channel_is_a_distribution_that_favours_labels_near_the_truth(
     assert (channel.table_TADE[(common > truth) | (common > label)] == 0).all()
 
 
-@pytest.mark.xfail(strict=True, reason="new domains: the share of labels cut short of them has no place in the table")
 def test_no_label_is_as_probable_wherever_a_contig_belongs() -> None:
     tree = LabelTree([*random_lineages(2, gaps=0), ()])
     observed = Observed(tree, np.zeros(61, np.int8))

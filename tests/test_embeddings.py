@@ -74,7 +74,6 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
         read_embeddings(tmp_path, ["a"])
 
 
-@pytest.mark.xfail(strict=True, reason="a plain array is no archive: reading 'ids' of it is an IndexError")
 def test_a_plain_array_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rows.npy"
     np.save(path, np.zeros((3, 2)))
@@ -82,7 +81,6 @@ def test_a_plain_array_is_refused(tmp_path: Path) -> None:
         read_embeddings(path, ["a"])
 
 
-@pytest.mark.xfail(strict=True, reason="of two rows of one id the last is taken without a word")
 def test_two_rows_of_one_contig_are_refused(tmp_path: Path) -> None:
     path = kept(tmp_path, ids=np.array(["a", "a"]), rows=np.array([[0.0, 1], [2, 3]]))
     with pytest.raises(UserError):

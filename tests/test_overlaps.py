@@ -71,7 +71,6 @@ def test_overlaps_are_those_of_every_pair_compared() -> None:
     assert not any(60 in pair for pair in found)
 
 
-@pytest.mark.xfail(strict=True, reason="the bounds of the parts are rounded: the highest hash of all is left out")
 def test_the_highest_hash_of_all_counts_too() -> None:
     shared = {2**58 + i * 2**40 for i in range(LEAST)}
     contigs = hashed(shared, shared)

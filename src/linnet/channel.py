@@ -107,8 +107,9 @@ def first_channel() -> Channel:
         for common in range(truth):
             outside = (1 - UNLABELLED) * (1 - inside)
             if common:
-                table[truth, common, common] = outside * CUT / max(truth - 1, 1)
-            astray = outside * (1 - CUT) * nearness[common] / nearness.sum()
+                table[truth, common, common] = outside * CUT / (truth - 1)
+            wrong = 1 - CUT if truth > 1 else 1.0
+            astray = outside * wrong * nearness[common] / nearness.sum()
             table[truth, common, common + 1 :] = astray / (LEVELS - 1 - common)
     return Channel(_normalised(table), SPECIES_KNOWN)
 

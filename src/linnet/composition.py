@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -62,8 +63,7 @@ def read_contigs(records: Iterable[SequenceRecord]) -> Contigs:
     if not ids:
         raise UserError("there are no contigs", expected="FASTA with at least one record")
     if len(set(ids)) < len(ids):
-        seen: set[str] = set()
-        twice = next(i for i in ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
+        twice = next(i for i, n in Counter(ids).items() if n > 1)
         raise UserError(f"two contigs are called '{twice}'", expected="an id of its own for each contig")
     return Contigs(ids, np.concatenate(lengths), np.concatenate(counts), np.concatenate(owners), np.concatenate(hashes))
 
@@ -75,7 +75,7 @@ def clr(counts_CV: NDArray[np.floating], pseudo: float = 1.0) -> NDArray[np.floa
     together, so that a short contig is drawn to what is usual, not to evenness.
     """
     usual_V = counts_CV.sum(0, dtype=np.float64)
-    usual_V /= usual_V.sum()
+    usual_V /= max(usual_V.sum(), 1.0)
     x = counts_CV + pseudo * counts_CV.shape[1] * np.maximum(usual_V, 1e-9)
     logs: NDArray[np.float64] = np.log(x / x.sum(1, keepdims=True))
     return np.asarray(logs - logs.mean(1, keepdims=True))

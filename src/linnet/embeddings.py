@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def read_embeddings(path: Path, contigs: Sequence[str]) -> NDArray[np.float32]:
         UserError: not such a file, numbers that are not finite, or a contig without a row.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with zipfile.ZipFile(path), np.load(path, allow_pickle=False) as file:
             ids, rows = file["ids"], file["rows"]
     except FileNotFoundError:
         raise UserError("no such file", where=str(path), remedy="Check the path.") from None
@@ -31,6 +32,9 @@ def read_embeddings(path: Path, contigs: Sequence[str]) -> NDArray[np.float32]:
         found = f"ids {ids.dtype} {ids.shape}, rows {rows.dtype} {rows.shape}"
         raise UserError(found, where=str(path), expected=_EXPECTED)
     at = {str(id): row for row, id in enumerate(ids)}
+    if len(at) < len(ids):
+        twice = next(i for i, n in Counter(ids.tolist()).items() if n > 1)
+        raise UserError(f"'{twice}' stands there twice", where=str(path), expected="one row for each contig")
     lacking = [id for id in contigs if id not in at]
     if lacking:
         raise UserError(

@@ -117,16 +117,25 @@ def whiten(features_CD: Floats, length_C: NDArray[np.integer], group_C: NDArray[
     inside = np.flatnonzero(np.isin(group_C, names[enough]))
     residual_ID = features_CD[inside] - np.array([centre[int(g)] for g in group_C[inside]])
     long = length_C[inside] >= LONG
-    spread = 1.4826 * np.median(np.abs(residual_ID[long]), axis=0) + 1e-9
+    spread = 1.4826 * np.median(np.abs(residual_ID[long]), axis=0)
+    spread = np.maximum(spread, 0.1 * residual_ID[long].std(0)) + 1e-9  # where most do not scatter at all
     typical = np.sqrt(((residual_ID[long] / spread) ** 2).mean(1)) < 2  # wrongly labelled ones lie far out
-    width = features_CD.shape[1]
-    within = np.cov(residual_ID[long][typical].T) + 1e-6 * np.eye(width)
+    if not typical.any():
+        typical[:] = True
+    within = _scatter(residual_ID[long][typical], spread)
     between = np.cov(np.array(list(centre.values())).T)
     value, vector = np.linalg.eigh(within)
     half = vector / np.sqrt(np.maximum(value, 1e-9))
     value, vector = np.linalg.eigh(half.T @ between @ half)
     to = half @ vector[:, ::-1]
     return Space(features_CD @ to, _noise(residual_ID @ to, length_C[inside], length_C), np.maximum(value[::-1], 0))
+
+
+def _scatter(residual_ID: Floats, spread_D: Floats) -> Floats:
+    """Covariance (D, D), drawn to independent features as far as there are few contigs to tell from."""
+    contigs, width = residual_ID.shape
+    alone = width / (width + contigs)
+    return np.asarray((1 - alone) * residual_ID.T @ residual_ID / contigs + np.diag(alone * spread_D**2 + 1e-6))
 
 
 def _features(

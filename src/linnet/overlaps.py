@@ -36,7 +36,8 @@ def find_overlaps(contig_H: NDArray[np.int32], hash_H: NDArray[np.uint64], conti
     once[1:] = (hash_H[1:] != hash_H[:-1]) | (contig_H[1:] != contig_H[:-1])
     hash_H, contig_H = hash_H[once], contig_H[once]
     size_C = np.bincount(contig_H, minlength=contigs)
-    bounds = np.searchsorted(hash_H, np.arange(_PARTS + 1, dtype=np.float64) * (hash_H.max(initial=0) / _PARTS + 1))
+    step = int(hash_H.max(initial=0)) // _PARTS + 1
+    bounds = np.searchsorted(hash_H, np.arange(_PARTS + 1, dtype=np.uint64) * np.uint64(step))
     keys, counts = np.empty(0, np.int64), np.empty(0, np.int64)
     for low, high in zip(bounds[:-1], bounds[1:], strict=True):  # in parts, for the pairs' memory
         found, of = np.unique(_pairs(hash_H[low:high], contig_H[low:high], contigs), return_counts=True)

@@ -14,7 +14,7 @@ LAYERS = (
      "inputs", "mates", "options", "outputs", "labels", "depths", "embeddings", "gold_standard", "changes"},
     {"kmers", "sibling_groups", "decode", "calibrate", "outcomes", "metrics", "significance", "compact", "baselines",
      "checkpoint", "ecoli", "notices", "rank_scores", "tokens", "composition", "overlaps", "neighbours", "label_tree",
-     "channel", "belief", "contig_outcomes", "contig_scores"},
+     "channel", "belief", "contig_outcomes", "contig_scores", "lineage_code", "taxonomies"},
     {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released"},
     {"predictor", "train", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
     {"commands", "__main__"},

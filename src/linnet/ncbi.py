@@ -174,6 +174,8 @@ def _blocks(name: str, where: str, stream: IO[bytes]) -> Iterator[_Block]:
     """A table in blocks of whole rows that are in the format."""
     line, columns, least = 1, 0, len(COLUMNS[name])
     for text in _pieces(stream):
+        if text.strip() == b"#" and line == 1 and name in ("merged.dmp", "delnodes.dmp"):  # as GTDB's say "none"
+            return
         columns = columns or max(least, (text[: text.find(b"\n")].count(b"\t") + 1) // 2)
         data = np.frombuffer(b"".join((b"\n", text, bytes(DIGITS))), np.uint8)
         marks = np.flatnonzero(data - TAB < 2)  # tabs and newlines, which are 9 and 10

@@ -14,8 +14,8 @@ LAYERS = (
      "inputs", "mates", "options", "outputs", "labels", "depths", "embeddings", "gold_standard", "changes"},
     {"kmers", "sibling_groups", "decode", "calibrate", "outcomes", "metrics", "significance", "compact", "baselines",
      "checkpoint", "ecoli", "notices", "rank_scores", "tokens", "composition", "overlaps", "neighbours", "label_tree",
-     "channel", "belief", "contig_outcomes", "contig_scores", "lineage_code", "taxonomies"},
-    {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released"},
+     "channel", "belief", "contig_outcomes", "contig_scores", "lineage_code", "taxonomies", "walk"},
+    {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released", "lineage_decoder"},
     {"predictor", "train", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
     {"commands", "__main__"},
 )  # fmt: skip

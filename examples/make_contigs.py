@@ -81,6 +81,7 @@ def main() -> None:
             noisy = random.poisson(depth * length / 150) * 150 / length
             rows.append((species, sequence[start : start + length], noisy, label(species, random)))
     order = random.permutation(len(rows))
+    taxa: dict[tuple[str, ...], int] = {}
     fasta, labels, depths, truth = [], [], ["contigname\t" + "\t".join(f"sample{s + 1}" for s in range(SAMPLES))], []
     for number, row in enumerate(order, 1):
         species, sequence, depth, said = rows[row]
@@ -91,7 +92,8 @@ def main() -> None:
         truth.append("\t".join((name, *true)).replace("*", ""))
         if said:
             written = ";".join(f"{'dpcofgs'[i]}_{taxon}" for i, taxon in enumerate(said))
-            labels.append(f"{name}\t{1000 + len(said)}\t{RANKS[len(said) - 1]}\t{said[-1]}\t{written}")
+            taxid = 1001 + taxa.setdefault(tuple(said), len(taxa))
+            labels.append(f"{name}\t{taxid}\t{RANKS[len(said) - 1]}\t{said[-1]}\t{written}")
     with gzip.GzipFile(out / "contigs.fna.gz", "wb", mtime=0) as file:
         file.write("".join(fasta).encode())
     (out / "contig_labels.tsv").write_text("\n".join(labels) + "\n")

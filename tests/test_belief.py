@@ -86,26 +86,31 @@ def test_posteriors_are_those_of_the_formula_worked_out_plainly(with_student: bo
     for i in range(contigs):
         here = [int(t) for t in candidates[i] if t >= 0]
         votes, own, prior = [], [], []
+        rest_total, weight = 0.0, float(neighbours.same_CK[i].sum())
+        tempered = WEIGHTS.votes / (WEIGHTS.votes + weight)
         for t in here:
             total = 0.0
             for j, said in zip(neighbours.index_CK[i], neighbours.same_CK[i], strict=True):
                 w = min(float(said), 1 - STRANGERS)
                 p = float(np.exp(channel.log_likelihood(observed, np.array(t), np.array(j))))
                 total += np.log(w * p + (1 - w) * stranger_C[j]) - np.log(stranger_C[j])
-            weight = float(neighbours.same_CK[i].sum())
-            votes.append(prior_N[t] * np.exp(total * WEIGHTS.votes / (WEIGHTS.votes + weight)))
+            votes.append(prior_N[t] * np.exp(total * tempered))
             own.append(float(np.exp(channel.log_likelihood(observed, np.array(t), np.array(i)))))
             prior.append(prior_N[t])
-        v, q = np.array(votes) / sum(votes), np.array(prior) / sum(prior)
-        by_votes, by_chance = (1 - astray[i]) * v * own, astray[i] * q * own
-        # the prior that chance gives is not normalised over the candidates: taxa that are none count as well
-        by_chance *= sum(prior)
+        for j, said in zip(neighbours.index_CK[i], neighbours.same_CK[i], strict=True):
+            w = min(float(said), 1 - STRANGERS)
+            rest_total += 0.0 if observed.tree.label_C[j] == 0 else np.log(1 - w)
+        rest = 1 - sum(prior)  # all taxa that are no candidates, of which a label says nothing
+        votes.append(rest * np.exp(rest_total * tempered))
+        own.append(stranger_C[i] * (STRANGERS if observed.tree.label_C[i] else 1))
+        prior.append(rest)
+        v = np.array(votes) / sum(votes)
+        by_votes, by_chance = (1 - astray[i]) * v * own, astray[i] * np.array(prior) * own
         posterior = by_votes + by_chance
         if student is not None:
-            posterior = posterior * np.exp(WEIGHTS.student * student[i, : len(here)])
-        np.testing.assert_allclose(
-            found.posterior_CM[i, : len(here)], posterior / posterior.sum(), rtol=2e-3, atol=1e-6
-        )
+            posterior[:-1] *= np.exp(WEIGHTS.student * student[i, : len(here)])
+        posterior = np.append(posterior[0] + posterior[-1], posterior[1:-1]) / posterior.sum()
+        np.testing.assert_allclose(found.posterior_CM[i, : len(here)], posterior, rtol=2e-3, atol=1e-6)
         stray = by_chance.sum() / (by_chance + by_votes).sum()
         assert found.stray_C[i] == pytest.approx(stray, rel=2e-3)
 
@@ -280,8 +285,7 @@ def test_neighbours_that_are_hardly_of_the_same_genome_hardly_count() -> None:
         known = replace(first(observed, weaker), astray_C=np.full(len(observed.evidence_C), 1e-6))
         found = belief.believe(observed, weaker, known, WEIGHTS, 1)
         kept.append(float(found.posterior_CM[30][found.candidate_CM[30] == own].sum()))
-    assert kept == sorted(kept)
-    assert kept[0] < 0.1 < 0.8 < kept[3]
+    assert kept[0] < 0.1 < 0.7 < min(kept[1:])
 
 
 def test_classes_of_contigs_whose_neighbours_disagree_with_them_are_astray() -> None:

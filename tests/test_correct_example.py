@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -71,13 +72,70 @@ def test_without_depths_it_works_and_says_that_it_is_weaker(tmp_path: Path, caps
     assert len((tmp_path / "x.tsv").read_text().splitlines()) == 289
 
 
-def test_short_contigs_keep_a_row_without_a_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert correct(tmp_path / "x.jsonl", "--depth", str(DEPTHS), "--min-length", "1000") == 0
+def test_short_contigs_keep_their_labels_and_it_is_said(tmp_path: Path) -> None:
+    changes = tmp_path / "changes.tsv"
+    more = ["--depth", str(DEPTHS), "--min-length", "1000", "--changes", str(changes)]
+    assert correct(tmp_path / "x.jsonl", *more) == 0
     found = formats.read_predictions(tmp_path / "x.jsonl")
-    short = [p for p in found.values() if p.reason == "shorter than 1000 bases"]
-    assert len(found) == 288
-    assert 0 < len(short) < 288
-    assert not any(p.kept for p in short)
+    rows = [line.split("\t") for line in changes.read_text().splitlines()[1:]]
+    assert len(found) == len(rows) == 288
+    short = [row for row in rows if row[7] == "fewer than 1000 plain bases: left as it was"]
+    assert len(short) == 80
+    assert {row[1] for row in short} == {"kept", "no label"}
+    labels = read_labels(LABELS).labels
+    for contig, *_ in short:
+        assert found[contig].kept == (labels[contig].lineage if contig in labels else ())
+        assert all(0 < p <= 1 for p in found[contig].confidence)
+
+
+def test_contigs_without_sequence_are_left_alone(tmp_path: Path) -> None:
+    """N only, too short for a tetranucleotide, nothing at all: no name is made up, and no number is not a number."""
+    fasta = tmp_path / "c.fna"
+    with gzip.open(CONTIGS, "rt") as file:
+        fasta.write_text(file.read() + f">n\n{'N' * 5000}\n>tiny\nACG\n>nothing\n\n")
+    argv = ["correct", str(fasta), "--labels", str(LABELS), "--depth", str(DEPTHS), "--out", str(tmp_path / "x.jsonl")]
+    assert main(argv) == 0
+    found = formats.read_predictions(tmp_path / "x.jsonl")
+    assert len(found) == 291
+    assert not any(found[i].lineage for i in ("n", "tiny", "nothing"))
+
+
+def test_a_few_labels_are_left_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few = tmp_path / "few.tsv"
+    few.write_text("".join(LABELS.read_text().splitlines(keepends=True)[:12]))
+    argv = ["correct", str(CONTIGS), "--labels", str(few), "--depth", str(DEPTHS), "--out", str(tmp_path / "x.jsonl")]
+    assert main(argv) == 0
+    assert "too few labels" in capsys.readouterr().err
+    found = formats.read_predictions(tmp_path / "x.jsonl")
+    labels = read_labels(few).labels
+    assert {i: p.kept for i, p in found.items() if p.kept} == {i: x.lineage for i, x in labels.items()}
+
+
+def test_depths_of_other_contigs_and_samples_without_reads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = DEPTHS.read_text().splitlines(keepends=True)
+    half, none = tmp_path / "half.tsv", tmp_path / "none.tsv"
+    half.write_text("".join(rows[:150]))
+    none.write_text(rows[0] + "".join(r.split("\t")[0] + "\t0" * r.count("\t") + "\n" for r in rows[1:]))
+    assert correct(tmp_path / "x.tsv", "--depth", str(half)) == 1
+    assert "139 of 288 contigs have no depth" in capsys.readouterr().err
+    assert correct(tmp_path / "a.tsv", "--depth", str(none)) == 0
+    assert "cover no contig" in capsys.readouterr().err
+    assert correct(tmp_path / "b.tsv") == 0
+    assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "b.tsv").read_bytes()
+
+
+def test_outputs_appear_all_or_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = tmp_path / "x.tsv"
+    old.write_text("before")
+    few = tmp_path / "bare.tsv"
+    few.write_text("".join(f"contig_{i}\td__Bacteria;p__P;c__C\n" for i in range(1, 200)))
+    argv = ["correct", str(CONTIGS), "--labels", str(few), "--out", str(old), "--out", str(tmp_path / "x.biobox")]
+    assert main(argv) == 1
+    assert "no taxids" in capsys.readouterr().err
+    assert old.read_text() == "before"
+    assert correct(old, "--changes", str(old)) == 2
+    assert "written twice" in capsys.readouterr().err
+    assert old.read_text() == "before"
 
 
 @pytest.mark.parametrize("recipe", ["taxometer", "taxdistill"])
@@ -113,11 +171,11 @@ def test_mistakes_are_told_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixtu
     other.write_text("nobody\t1\tspecies\tX y\td_Bacteria;s_X y\n")
     for code, text, command in (
         (1, "none of the contigs has a label", [str(CONTIGS), "--labels", str(other)]),
-        (2, "is also read", [str(CONTIGS), "--labels", str(LABELS), "--out", str(LABELS)]),
+        (2, "both read and written", [str(CONTIGS), "--labels", str(LABELS), "--out", str(LABELS)]),
         (2, "both --confidence and --precision",
          [str(CONTIGS), "--labels", str(LABELS), "--confidence", "0.5", "--precision", "0.9"]),
         (1, "no such file", [str(tmp_path / "none.fna"), "--labels", str(LABELS)]),
-        (1, "shorter than 99999999", [str(CONTIGS), "--labels", str(LABELS), "--min-length", "99999999"]),
+        (1, "no contig has 99999999 plain bases", [str(CONTIGS), "--labels", str(LABELS), "--min-length", "99999999"]),
     ):  # fmt: skip
         assert main(["correct", *command]) == code
         error = capsys.readouterr().err.splitlines()[-1]

@@ -11,11 +11,12 @@ SOURCE = Path(__file__).parent.parent / "src" / "linnet"
 
 LAYERS = (
     {"", "errors", "strings", "taxonomy", "records", "lineages", "ncbi", "prediction", "regions", "split", "formats",
-     "inputs", "mates", "options", "outputs", "labels", "depths", "embeddings", "gold_standard", "changes"},
+     "inputs", "mates", "options", "outputs", "labels", "depths", "embeddings", "gold_standard", "changes",
+     "accessions", "protein_labels", "shards", "shard_files", "draws"},
     {"kmers", "sibling_groups", "decode", "calibrate", "outcomes", "metrics", "significance", "compact", "baselines",
      "checkpoint", "ecoli", "notices", "rank_scores", "tokens", "composition", "overlaps", "neighbours", "label_tree",
-     "channel", "belief", "contig_outcomes", "contig_scores", "lineage_code", "taxonomies", "walk"},
-    {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released", "lineage_decoder"},
+     "channel", "belief", "contig_outcomes", "contig_scores", "lineage_code", "taxonomies", "walk", "residues", "compact_lineage"},
+    {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released", "lineage_decoder", "light_head"},
     {"predictor", "train", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
     {"commands", "__main__"},
 )  # fmt: skip

@@ -7,7 +7,8 @@ For contig i with label y_i and neighbours j, of one genome with it with probabi
 
 where v is prior times exp(votes), normalised, and a_i the chance that all neighbours together are of another genome:
 it is learnt with the channel, for contigs whose neighbours are as sure. P0 is a stranger's label. Candidates are the
-taxa on the labels' paths.
+taxa on the labels' paths, and all other taxa together, of which a contig without a label says as much as any does
+and one with a label nothing: what falls to these is a place that is not known.
 """
 
 from __future__ import annotations
@@ -163,7 +164,7 @@ def believe(
     contigs, most = candidate_CM.shape
     prior_N, background_C = channel.log_prior(observed), observed.background()
     posterior_CM, stray_C = np.zeros((contigs, most), np.float32), np.zeros(contigs)
-    sure = 1 - STRANGERS
+    sure, named_C = 1 - STRANGERS, observed.tree.label_C > 0
 
     def work(start: int) -> None:
         rows = np.arange(start, min(contigs, start + _BLOCK))
@@ -176,16 +177,30 @@ def believe(
         votes = np.log(same[:, None, :] * ratio + (1 - same)[:, None, :]).sum(2, dtype=np.float64)
         votes *= (weights.votes / (weights.votes + neighbours.same_CK[rows].sum(1)))[:, None]
         prior = np.where(absent, -np.inf, prior_N[candidates])
-        voted = _softmax(votes + prior)
-        own = channel.log_likelihood(observed, candidates, rows[:, None])
+        rest = np.log(np.maximum(1 - np.exp(prior).sum(1), 1e-9))
+        unnamed = np.where(named_C[member], 0, same)
+        rest_votes = (
+            np.log(unnamed + 1 - same).sum(1) * weights.votes / (weights.votes + neighbours.same_CK[rows].sum(1))
+        )
+        voted = _softmax(np.concatenate([votes + prior, (rest_votes + rest)[:, None]], 1))
+        own = np.concatenate(
+            [
+                channel.log_likelihood(observed, candidates, rows[:, None]),
+                np.log(background_C[rows] * np.where(named_C[rows], STRANGERS, 1))[:, None],
+            ],
+            1,
+        )
         by_votes = (1 - known.astray_C[rows])[:, None] * voted
-        by_chance = known.astray_C[rows][:, None] * np.exp(prior)
+        by_chance = known.astray_C[rows][:, None] * np.exp(np.concatenate([prior, rest[:, None]], 1))
         stray_C[rows] = (by_chance * np.exp(own)).sum(1) / ((by_votes + by_chance) * np.exp(own)).sum(1)
         with np.errstate(divide="ignore"):
             score = own + np.log(by_votes + by_chance)
         if student_CM is not None:
-            score = score + weights.student * student_CM[rows]
-        posterior_CM[rows] = _softmax(np.where(absent, -np.inf, score))
+            score[:, :most] += weights.student * student_CM[rows]
+        score[:, :most][absent] = -np.inf
+        posterior = _softmax(score)
+        posterior[:, 0] += posterior[:, most]  # the first candidate is the root
+        posterior_CM[rows] = posterior[:, :most]
 
     run_blocks(work, range(0, contigs, _BLOCK), threads)
     return Belief(candidate_CM, posterior_CM, stray_C)

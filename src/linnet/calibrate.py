@@ -38,7 +38,7 @@ class Calibration:
 
     def stretch(self, levels: int) -> Calibration:
         """The same for a tree of another depth: levels that were not calibrated change nothing."""
-        t, u, s, v = ((*values, *(0.0,) * levels)[:levels] for values in self._by_level)
+        t, u, s, v = ((*values, *(0.0,) * levels)[:levels] for values in self.by_level)
         return Calibration(t, u, s, v, self.kmers)
 
     def apply(
@@ -46,14 +46,15 @@ class Calibration:
     ) -> NDArray[np.float32]:
         """Calibrated scores (M, B) of records of which so many k-mers were read."""
         x_B = length_feature(kmers_B)
-        t, u, s, v = (np.array(values, np.float32)[:, None] for values in self._by_level)
+        t, u, s, v = (np.array(values, np.float32)[:, None] for values in self.by_level)
         factor_LB = np.exp(-(t + u * x_B))
         scaled = score_MB * factor_LB[groups.level_of_column]
         scaled[groups.stop] += (s + v * x_B)[groups.level_of_column[groups.stop]]
         return np.asarray(scaled, np.float32)
 
     @property
-    def _by_level(self) -> tuple[tuple[float, ...], ...]:
+    def by_level(self) -> tuple[tuple[float, ...], ...]:
+        """t, u, s and v."""
         return self.log_temperature, self.log_temperature_slope, self.stop, self.stop_slope
 
 

@@ -30,6 +30,7 @@ class Change:
         before: confidence that the old label is right, as far down as it goes; None without a label or estimate.
         neighbours: how many other contigs of its genome there are, as far as is known; None where nobody asked.
         agree: share of these, of those that have a label, whose label lies within what is kept, or above it.
+        note: the reason, where the contig was not judged.
     """
 
     contig: str
@@ -38,6 +39,7 @@ class Change:
     before: float | None = None
     neighbours: float | None = None
     agree: float | None = None
+    note: str = ""
 
     @property
     def kind(self) -> Kind:
@@ -61,6 +63,8 @@ class Change:
     def why(self) -> str:
         """The reason in words."""
         kind, kept = self.kind, self.new.kept
+        if self.note:
+            return self.note
         parts = []
         if self.neighbours is not None:
             n = round(self.neighbours)
@@ -73,7 +77,7 @@ class Change:
             else:
                 parts.append(f"{100 * self.agree:.0f} % of the labels of about {n} contigs of its genome agree")
         if self.new.stopped == Stopped.NOVEL:
-            parts.append(f"probably new to the reference below {kept[-1].name if kept else 'the root'}")
+            parts.append(f"probably new to the reference below {kept[-1].name}" if kept else "its place is not known")
         elif kind in (Kind.CUT, Kind.NONE) and self.new.stopped == Stopped.UNSURE:
             parts.append("no deeper name reaches the cut")
         if kind == Kind.MOVED and self.before is not None:

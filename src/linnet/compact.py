@@ -36,10 +36,7 @@ class CompactNetwork:
         w = self.weight
         length_B1 = np.maximum(counts_BV.sum(axis=1, keepdims=True), 1.0)
         bag_BW = (counts_BV @ w["encoder.embedding"]) / np.sqrt(length_B1)
-        x = _layer_norm(bag_BW, w["encoder.norm.weight"], w["encoder.norm.bias"])
-        hidden = x @ w["encoder.expand.weight"].T + w["encoder.expand.bias"]
-        x = x + _gelu(hidden) @ w["encoder.contract.weight"].T + w["encoder.contract.bias"]
-        x = _layer_norm(x, w["encoder.out_norm.weight"], w["encoder.out_norm.bias"])
+        x = hidden_block(bag_BW, w)
         return np.asarray(w["head.scores.weight"] @ x.T + w["head.scores.bias"][:, None], np.float32)
 
     def place(self, reading: Reading) -> NDArray[np.float32]:
@@ -48,13 +45,21 @@ class CompactNetwork:
         return self.groups.place(self.groups.log_softmax(score_MB))
 
 
+def hidden_block(bag_BW: NDArray[np.float32], w: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
+    """A bag's vector (B, width) through the encoder's norm, hidden block and last norm, as `encoders.kmer` has them."""
+    x = _layer_norm(bag_BW, w["encoder.norm.weight"], w["encoder.norm.bias"])
+    hidden = x @ w["encoder.expand.weight"].T + w["encoder.expand.bias"]
+    x = x + gelu(hidden) @ w["encoder.contract.weight"].T + w["encoder.contract.bias"]
+    return _layer_norm(x, w["encoder.out_norm.weight"], w["encoder.out_norm.bias"])
+
+
 def _layer_norm(x: NDArray[np.float32], weight: NDArray[np.float32], bias: NDArray[np.float32]) -> NDArray[np.float32]:
     centred = x - x.mean(axis=1, keepdims=True)
     variance = np.mean(centred**2, axis=1, keepdims=True)
     return np.asarray(centred / np.sqrt(variance + 1e-5) * weight + bias, np.float32)
 
 
-def _gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
+def gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
     """GELU in its tanh form (Hendrycks & Gimpel 2016), which needs no error function."""
     inner = np.float32(0.7978845608) * (x + np.float32(0.044715) * x * x * x)
     return np.asarray(np.float32(0.5) * x * (np.float32(1) + np.tanh(inner)), np.float32)

@@ -16,14 +16,14 @@ from linnet.changes import Change
 from linnet.channel import Observed, kinds_of_evidence
 from linnet.composition import Contigs, clr
 from linnet.depths import Depths
-from linnet.errors import UserError
+from linnet.errors import UserError, require
 from linnet.families import contigs as student
 from linnet.families import contigs_published as published
 from linnet.label_tree import LEVELS, LabelTree
 from linnet.labels import Label
 from linnet.neighbours import DEPTH_FLOOR, Neighbours, find_neighbours
 from linnet.overlaps import find_overlaps
-from linnet.prediction import Prediction
+from linnet.prediction import Prediction, Stopped
 
 Log = Callable[[str], None]
 Recipe = Literal["linnet", "taxometer", "taxdistill"]
@@ -32,6 +32,8 @@ CUT = 0.55
 names are right and at most 8 % of the contigs of absent species get one (docs/contigs.md)."""
 LEAST_CUT = 0.5
 """A cut chosen for a precision is never lower: below it another name may be more probable."""
+HIGHEST_CUT = 0.99
+"""The highest cut tried for a precision."""
 PUBLISHED_CUT = 0.5
 """Where Taxometer and TaxDistill cut."""
 
@@ -60,6 +62,17 @@ class Correction:
     changes: list[Change]
     cut: float
     expected: dict[str, float]
+
+    def left_alone(self, id: str, label: Label, reason: str) -> tuple[Prediction, Change]:
+        """A contig that was not judged keeps its label, with the mean confidence of those judged at each rank."""
+        usual = expected_precision(self.predictions, 0.0)
+        sure: list[float] = []
+        for taxon in label.lineage:
+            sure.append(min(usual.get(taxon.rank, 0.0), *sure[-1:], 1.0))
+        novelty = (0.0,) * (len(sure) + 1)
+        stopped = Stopped.NAMED if sure else Stopped.UNREADABLE
+        kept = Prediction(id, label.lineage, tuple(sure), novelty, len(sure), stopped, reason="" if sure else reason)
+        return kept, Change(id, label.lineage, kept, note=f"{reason}: left as it was")
 
 
 def correct(
@@ -96,9 +109,10 @@ def correct(
         here, there = contigs.ids[0], next(iter(labels), "")
         raise UserError(
             "none of the contigs has a label",
-            expected=f"labels of contigs such as '{here}'" + (f", not '{there}'" if there else ""),
-            remedy="Give the contigs that the labels were made of.",
+            expected=f"labels of contigs such as '{here}'" + (f", not '{there}'" if there not in ("", here) else ""),
+            remedy="Give the contigs that the labels were made of." if there != here else "",
         )
+    require(seed >= 0, f"seed {seed}", "0 or more")
     tree = LabelTree([label.lineage for label in given])
     depth_CS = None if depths is None else depths.depth_CS
     if recipe != "linnet":
@@ -114,7 +128,10 @@ def correct(
             contigs, given, tree, depth_CS, embeddings_CW, config, seed, threads, log
         )
     predictions = belief.lineages(found, observed, contigs.ids)
-    cut = _cut(predictions, CUT, confidence, precision)
+    alone = not neighbours.same_CK.any()
+    if alone:
+        log("note: too few labels, or all alike, to tell which contigs are of one genome: they are left as they are")
+    cut = _cut(predictions, 0.0 if alone else CUT, confidence, precision)
     predictions = [p.recut(cut) for p in predictions]
     changes = _changes(given, predictions, observed, neighbours, found)
     return Correction(predictions, changes, cut, expected_precision(predictions, cut))
@@ -136,7 +153,7 @@ def lowest_cut(predictions: Sequence[Prediction], precision: float) -> float:
     for cut in np.arange(LEAST_CUT, 0.995, 0.01):
         if all(p >= precision for p in expected_precision(predictions, float(cut)).values()):
             return round(float(cut), 2)
-    return 0.99
+    return HIGHEST_CUT
 
 
 def _cut(predictions: Sequence[Prediction], usual: float, confidence: float | None, precision: float | None) -> float:
@@ -167,9 +184,10 @@ def _believe(
         neighbours = find_neighbours(contigs, depth_CS, overlaps, group_C, embeddings_CW, threads)
         known = belief.learn(observed, neighbours, config.weights, threads)
         group_C = belief.believe(observed, neighbours, known, config.weights, threads).sure_leaves(tree.taxonomy.end)
-    log(f"{neighbours.same_CK.sum(1).mean():.1f} contigs of the same genome found for each contig, in the mean")
-    share = known.channel.share_T[LEVELS - 1]
-    log(f"label channel learnt: {100 * share:.0f} % of the contigs seem to be of species that the labels know")
+    if neighbours.same_CK.any():
+        log(f"{neighbours.same_CK.sum(1).mean():.1f} contigs of the same genome found for each contig, in the mean")
+        share = known.channel.share_T[LEVELS - 1]
+        log(f"label channel learnt: {100 * share:.0f} % of the contigs seem to be of species that the labels know")
     features_CD = student_features(contigs, depth_CS, embeddings_CW)
     ratio_CM = student.cross_fitted(
         features_CD, observed, known.channel, known.candidate_CM, config.student, seed, threads, log

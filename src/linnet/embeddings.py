@@ -27,7 +27,8 @@ def read_embeddings(path: Path, contigs: Sequence[str]) -> NDArray[np.float32]:
     except FileNotFoundError:
         raise UserError("no such file", where=str(path), remedy="Check the path.") from None
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        raise UserError(f"cannot be read ({error})", where=str(path), expected=_EXPECTED) from None
+        text = "it holds more than plain numbers" if "pickle" in str(error) else str(error)
+        raise UserError(f"cannot be read ({text})", where=str(path), expected=_EXPECTED) from None
     if ids.ndim != 1 or ids.dtype.kind != "U" or rows.ndim != 2 or len(ids) != len(rows) or rows.dtype.kind != "f":
         found = f"ids {ids.dtype} {ids.shape}, rows {rows.dtype} {rows.shape}"
         raise UserError(found, where=str(path), expected=_EXPECTED)
@@ -42,7 +43,8 @@ def read_embeddings(path: Path, contigs: Sequence[str]) -> NDArray[np.float32]:
             where=str(path),
             remedy="Embed the same contigs that are corrected.",
         )
-    chosen = rows[[at[id] for id in contigs]].astype(np.float32)
+    with np.errstate(over="ignore"):
+        chosen = rows[[at[id] for id in contigs]].astype(np.float32)
     if not np.isfinite(chosen).all():
         row = int(np.flatnonzero(~np.isfinite(chosen).all(1))[0])
         raise UserError(f"the vector of '{contigs[row]}' is not finite", where=str(path), expected="finite numbers")

@@ -309,7 +309,7 @@ def path_loss(decoder: LineageDecoder, tables: Tables, memory: Memory, work: Les
     for asked, right in zip(work.asked, work.right, strict=True):
         log_p = decoder.log_p(hidden[torch.from_numpy(asked.rows).to(hidden.device)], asked)
         total = total - log_p.gather(1, torch.from_numpy(right).to(hidden.device)[:, None]).sum()
-    return total / len(work.nodes_BT)
+    return torch.as_tensor(total / len(work.nodes_BT))
 
 
 def row_loss(decoder: LineageDecoder, tables: Tables, memory: Memory, rows_BS: NDArray[np.integer]) -> Tensor:

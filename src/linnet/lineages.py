@@ -346,7 +346,7 @@ def _value_lineage(value: str, taxonomy: Taxonomy | None, where: str, table: Lin
             f"taxid {value} instead of a lineage",
             where=where,
             expected="a lineage, or a taxonomy in which to look the taxid up",
-            remedy="Give the NCBI taxdump with --taxdump.",
+            remedy="Give the NCBI taxdump that they belong to (--taxdump in training, else --taxonomy).",
         )
     node = taxonomy.by_taxid(int(value))
     if node is None:

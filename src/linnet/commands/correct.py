@@ -10,6 +10,8 @@ import argparse
 import sys
 import time
 from collections import Counter
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,13 +19,19 @@ from typing import TYPE_CHECKING, Any
 from linnet import formats
 from linnet.errors import UsageError, UserError, missing_extra
 from linnet.options import Several, positive, probability
+from linnet.taxonomy import RANKS
 
 if TYPE_CHECKING:
     from linnet.composition import Contigs
     from linnet.correct import Correction
+    from linnet.depths import Depths
     from linnet.labels import LabelTable
 
 FEW_SAMPLES = 3
+FEWEST = 50
+"""Plain bases that a contig must have to be judged."""
+MISSING = 0.1
+"""Share of the contigs that may lack a depth: more, and the table is not of these contigs."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -49,8 +57,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     add("--precision", type=probability, metavar="P",
         help="cut instead so low that a share P of the names kept at each rank should be right")  # fmt: skip
-    add("--min-length", type=positive, default=1, metavar="N",
-        help="shorter contigs keep a row, without a name (default: 1)")  # fmt: skip
+    add("--min-length", type=positive, default=FEWEST, metavar="N",
+        help="shorter contigs are not judged: their labels are left as they are (default: 50 bases that are A, C, G "
+        "or T)")  # fmt: skip
     add("--teacher", type=Path, metavar="EMBEDDINGS", help="vectors of the contigs: .npz with 'ids' and 'rows'")
     add("--recipe", choices=["linnet", "taxometer", "taxdistill"], default="linnet",
         help="linnet's way (default), or a published one as a baseline")  # fmt: skip
@@ -63,31 +72,25 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     verb = _verb()
-    from linnet.depths import read_depths
+    from linnet import changes
     from linnet.embeddings import read_embeddings
     from linnet.families.contigs_published import Config as Published
-    from linnet.labels import read_labels
+    from linnet.labels import Label, read_labels
     from linnet.ncbi import read_taxdump
-    from linnet.outputs import open_output, write_predictions
-    from linnet.prediction import unreadable
+    from linnet.outputs import open_output
 
-    if args.confidence is not None and args.precision is not None:
-        raise UsageError("both --confidence and --precision", expected="one of them")
+    _check(args)
     outputs = [(path, args.format or _format(path)) for path in args.out or [None]]
-    inputs = [args.contigs, args.labels, *(args.depth or ())]
-    for path in [*(p for p, _ in outputs), args.changes]:
-        if path and path.is_file() and any(path.samefile(p) for p in inputs if p.is_file()):
-            raise UsageError(f"--out {path} is also read", remedy="Choose another file for the results.")
     started = time.monotonic()
     taxonomy = read_taxdump(args.taxonomy) if args.taxonomy else None
     table = read_labels(args.labels, taxonomy)
-    short: dict[str, int] = {}
-    contigs, order = _contigs(args.contigs, args.min_length, short)
-    _say_labels(table, contigs)
-    depths = read_depths(args.depth, contigs.ids) if args.depth else None
+    if any(format == "biobox" for _, format in outputs):
+        _check_taxids(table)
+    contigs, order = _contigs(args.contigs, args.min_length)
+    short = set(order) - set(contigs.ids)
+    _say_labels(table, contigs, order)
+    depths = _depths(args, contigs.ids) if args.depth else None
     samples = 0 if depths is None else len(depths.samples)
-    if depths is not None and depths.missing:
-        _log(f"{depths.missing:,} contigs have no depth in the tables; it is taken to be 0")
     if samples < FEW_SAMPLES and args.recipe == "linnet":
         told = "no depths" if not samples else f"{samples} sample{'s' * (samples > 1)}"
         _log(f"note: {told}: contigs of one genome are harder to find than with {FEW_SAMPLES} samples or more")
@@ -105,16 +108,17 @@ def run(args: argparse.Namespace) -> None:
         threads=args.threads,
         log=_log,
     )
-    found = {p.record_id: p for p in correction.predictions}
-    rows = [found[id] if id in found else unreadable(id, f"shorter than {args.min_length} bases") for id in order]
-    for path, format in outputs:
-        write_predictions(rows, path, format)
-    if args.changes:
-        from linnet.changes import write
-
-        with open_output(args.changes) as file:
-            write(correction.changes, file)
-    _say_result(correction, len(short))
+    found = {p.record_id: (p, c) for p, c in zip(correction.predictions, correction.changes, strict=True)}
+    reason = f"fewer than {args.min_length} plain bases"
+    for id in short:
+        found[id] = correction.left_alone(id, table.labels.get(id, Label(id)), reason)
+    rows = [found[id] for id in order]
+    with ExitStack() as files:  # all or none: they are renamed when all are whole
+        for path, format in outputs:
+            formats.load(format).write((p for p, _ in rows), files.enter_context(open_output(path)))
+        if args.changes:
+            changes.write((c for _, c in rows), files.enter_context(open_output(args.changes)))
+    _say_result(correction, len(short), args.precision)
     _log(f"{time.monotonic() - started:.1f} s")
 
 
@@ -134,8 +138,62 @@ def _format(path: Path | None) -> str:
     return "taxometer" if chosen in ("tsv", "table") else chosen
 
 
-def _contigs(path: Path, least: int, short: dict[str, int]) -> tuple[Contigs, list[str]]:
-    """The contigs long enough to be judged, and the ids of all."""
+def _check(args: argparse.Namespace) -> None:
+    """What can be asked wrongly, before anything is read."""
+    if args.confidence is not None and args.precision is not None:
+        raise UsageError("both --confidence and --precision", expected="one of them")
+    if args.recipe != "taxdistill" and (args.alpha, args.temperature) != (0.5, 2.0):
+        raise UsageError(f"--alpha or --temperature with --recipe {args.recipe}", expected="--recipe taxdistill")
+    if args.temperature <= 0:
+        raise UsageError(f"--temperature {args.temperature:g}", expected="more than 0")
+    if args.seed < 0:
+        raise UsageError(f"--seed {args.seed}", expected="0 or more")
+    inputs = [p.resolve() for p in (args.contigs, args.labels, *(args.depth or ())) if p.is_file()]
+    written: set[Path] = set()
+    for path in [p for p in (*(args.out or ()), args.changes) if p is not None and str(p) != "-"]:
+        if path.resolve() in inputs:
+            raise UsageError(f"{path} is both read and written", remedy="Choose another file for the results.")
+        if path.resolve() in written:
+            raise UsageError(f"{path} is written twice", expected="a file of its own for each --out and --changes")
+        if not path.resolve().parent.is_dir():
+            raise UserError("no such folder", where=str(path.parent), remedy="Make it, or choose another --out.")
+        written.add(path.resolve())
+
+
+def _check_taxids(table: LabelTable) -> None:
+    for label in table.labels.values():
+        for taxon in label.lineage:
+            if not taxon.taxid:
+                raise UserError(
+                    f"the labels have no taxids for all taxa: '{taxon.name}' ({taxon.rank}) has none",
+                    expected="taxids, which the format 'biobox' consists of",
+                    remedy="Give the taxdump that the labels come from with --taxonomy, or leave this format out.",
+                )
+
+
+def _depths(args: argparse.Namespace, judged: Sequence[str]) -> Depths | None:
+    from linnet.depths import Depths, read_depths
+
+    depths = read_depths(args.depth, judged)
+    if depths.missing > MISSING * len(judged):
+        raise UserError(
+            f"{depths.missing:,} of {len(judged):,} contigs have no depth",
+            where=", ".join(map(str, args.depth)),
+            expected="depths of the same contigs",
+            remedy="Compute them for this assembly, or leave out --depth: composition alone then decides.",
+        )
+    if depths.missing:
+        _log(f"note: {depths.missing:,} contigs have no depth in the tables; it is taken to be 0")
+    covered = depths.depth_CS.sum(0) > 0
+    if not covered.all():
+        _log(f"note: {(~covered).sum()} of {len(covered)} samples cover no contig; they are left out")
+        kept = [s for s, c in zip(depths.samples, covered, strict=True) if c]
+        depths = Depths(tuple(kept), depths.depth_CS[:, covered], depths.missing)
+    return depths if depths.samples else None
+
+
+def _contigs(path: Path, least: int) -> tuple[Contigs, list[str]]:
+    """The contigs that can be judged, and the ids of all."""
     from linnet.composition import read_contigs
     from linnet.records import read
 
@@ -144,36 +202,43 @@ def _contigs(path: Path, least: int, short: dict[str, int]) -> tuple[Contigs, li
     def long_enough() -> Any:
         for record in read(path):
             order.append(record.id)
-            if len(record.sequence) >= least:
+            if sum(map(record.sequence.count, "ACGT")) >= least:
                 yield record
-            else:
-                short[record.id] = len(record.sequence)
 
     try:
-        return read_contigs(long_enough()), order
+        contigs = read_contigs(long_enough())
+        if len(set(order)) < len(order):
+            twice = next(i for i, n in Counter(order).items() if n > 1)
+            raise UserError(f"two contigs are called '{twice}'", expected="an id of its own for each contig")
+        return contigs, order
     except UserError as error:
-        if order and len(short) == len(order):
-            raise UserError(f"all contigs are shorter than {least} bases", where=str(path)) from None
+        if order and error.found == "there are no contigs":
+            raise UserError(f"no contig has {least} plain bases", where=str(path)) from None
         raise UserError(error.found, where=str(path), expected=error.expected, remedy=error.remedy) from None
 
 
-def _say_labels(table: LabelTable, contigs: Contigs) -> None:
-    here = sum(bool(table.labels[id].lineage) for id in contigs.ids if id in table.labels)
-    _log(f"{len(contigs):,} contigs, {here:,} with a label ({table.tool})")
+def _say_labels(table: LabelTable, contigs: Contigs, order: Sequence[str]) -> None:
+    here = sum(bool(table.labels[id].lineage) for id in order if id in table.labels)
+    _log(f"{len(order):,} contigs, {here:,} with a label ({table.tool})")
+    if len(order) > len(contigs):
+        _log(f"{len(order) - len(contigs):,} contigs are too short to be judged; their labels are left as they are")
     for note, count in sorted(table.notes.items()):
         _log(f"labels: {note}: {count:,}")
 
 
-def _say_result(correction: Correction, short: int) -> None:
+def _say_result(correction: Correction, short: int, precision: float | None) -> None:
     kinds = Counter(change.kind.value for change in correction.changes)
     _log(", ".join(f"{kind}: {n:,}" for kind, n in kinds.most_common()))
     moved = Counter(c.rank for c in correction.changes if c.kind.value == "moved")
     if moved:
         _log("moved at: " + ", ".join(f"{rank} {n:,}" for rank, n in moved.most_common()))
     if short:
-        _log(f"{short:,} contigs are too short and got no name")
-    expected = ", ".join(f"{rank} {100 * p:.1f} %" for rank, p in correction.expected.items())
+        _log(f"not judged: {short:,}")
+    said = correction.expected
+    expected = ", ".join(f"{rank} {100 * said[rank]:.1f} %" for rank in RANKS if rank in said) or "no name is kept"
     _log(f"cut at confidence {correction.cut:g}: of the names kept, right by their own confidence: {expected}")
+    if precision is not None and any(p < precision for p in said.values()):
+        _log(f"note: a precision of {precision:g} is not reached at every rank by any cut")
 
 
 def _log(text: str) -> None:

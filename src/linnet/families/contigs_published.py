@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from linnet.composition import Contigs, projection
-from linnet.errors import require
+from linnet.errors import UserError, require
 from linnet.label_tree import LabelTree
 from linnet.prediction import Prediction, Stopped
 
@@ -147,6 +147,8 @@ def _network(inputs: int, outputs: int) -> nn.Sequential:
 def _batches(order: NDArray[np.intp], batch: int) -> Iterator[Tensor]:
     """The last short batch is left out where there is a full one, as published; a batch of one cannot be normalised."""
     ends = len(order) - len(order) % batch if len(order) > batch else len(order)
+    if len(order) == 1:
+        raise UserError("a single contig", expected="two or more, to train a published recipe on")
     for a in range(0, ends, batch):
         yield torch.from_numpy(order[a : a + batch])
 

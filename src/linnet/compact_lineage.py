@@ -1,0 +1,121 @@
+"""The compact protein network, evaluated with numpy alone: a bag of words, one hidden block, a head that is asked
+one taxon at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from linnet.calibrate import Calibration, length_feature
+from linnet.compact import gelu, hidden_block
+from linnet.residues import WordReader, Words
+from linnet.taxonomy import Taxonomy
+from linnet.walk import Fan
+
+Tensors = Mapping[str, NDArray[np.generic]]
+
+
+class CompactLineageNetwork:
+    """Words of proteins to a walker on the tree.
+
+    Args:
+        tensors: by the names torch gives them (`encoders.residue_words`, `light_head`); any float type.
+        reader: of the words that the embedding has rows for.
+    """
+
+    def __init__(
+        self, tensors: Tensors, reader: WordReader, taxonomy: Taxonomy, calibration: Calibration | None = None
+    ) -> None:
+        self.taxonomy, self.reader = taxonomy, reader
+        self.weight = {name: np.asarray(t, np.float32) for name, t in tensors.items()}
+        levels = len(taxonomy.level_bounds) - 2
+        self.calibration = calibration or Calibration.none(levels)
+        rows = len(self.weight["encoder.embedding"]), len(self.weight["head.taxa"])
+        if rows != (len(reader), len(taxonomy)) or len(self.calibration.stop) != levels:
+            raise ValueError(f"{rows[0]} words and {rows[1]} taxa, {len(reader)} and {len(taxonomy)} expected")
+
+    def vectors(self, words: Words) -> NDArray[np.float32]:
+        """float32 (B, width): the encoder's vectors."""
+        w = self.weight
+        bag = np.zeros((len(words.counts), w["encoder.embedding"].shape[1]), np.float32)
+        some = np.flatnonzero(words.counts)
+        if len(some):
+            bag[some] = np.add.reduceat(w["encoder.embedding"][words.index_F], words.start[some], axis=0)
+        bag /= np.sqrt(np.maximum(words.counts, 1))[:, None]
+        return hidden_block(bag, w)
+
+    def walker(self, words: Words) -> LightWalker:
+        """The model at work on these proteins."""
+        return LightWalker(self, self.vectors(words), words.counts)
+
+    @cached_property
+    def path_sum(self) -> NDArray[np.float32]:
+        """float32 (N, taxa's width): the sum of the embeddings of each taxon and of all it lies in; in level order."""
+        tree, embedding = self.taxonomy, self.weight["head.taxa"]
+        sums = np.zeros_like(embedding)
+        place = np.empty(len(tree), np.int64)
+        place[tree.level_order] = np.arange(len(tree))
+        for a, b in zip(tree.level_bounds[1:], tree.level_bounds[2:], strict=False):
+            sums[a:b] = sums[place[tree.parent[tree.level_order[a:b]]]] + embedding[a:b]
+        return sums
+
+    @cached_property
+    def place(self) -> NDArray[np.int64]:
+        """int64 (N,): where each taxon stands in level order."""
+        place = np.empty(len(self.taxonomy), np.int64)
+        place[self.taxonomy.level_order] = np.arange(len(self.taxonomy))
+        return place
+
+
+class LightWalker:
+    """The light head at work: the score of a child given its parent and the protein; a state is a record's number."""
+
+    forced = False
+
+    def __init__(
+        self, network: CompactLineageNetwork, vectors_BW: NDArray[np.float32], counts_B: NDArray[np.int64]
+    ) -> None:
+        self.taxonomy, self._network = network.taxonomy, network
+        w = network.weight
+        self._protein = vectors_BW @ w["head.protein.weight"].T + w["head.protein.bias"]
+        self._x_B = length_feature(counts_B)
+
+    def begin(self) -> list[Any]:
+        return list(range(len(self._protein)))
+
+    def step(self, states: Sequence[int], nodes: NDArray[np.int64]) -> tuple[Fan, list[Any]]:
+        score_F, start = self.scores(np.array(states, np.int64), nodes)
+        level, records = self.taxonomy.depth[nodes], np.array(states, np.int64)
+        sizes = np.diff(start)
+        t, u, s, v = (np.array(values)[level] for values in self._network.calibration.by_level)
+        x = self._x_B[records]
+        scaled = score_F * np.repeat(np.exp(-(t + u * x)), sizes)
+        scaled[start[1:] - 1] += s + v * x
+        scaled -= np.repeat(np.maximum.reduceat(scaled, start[:-1]), sizes)
+        total = np.log(np.add.reduceat(np.exp(scaled), start[:-1]))
+        return Fan(scaled - np.repeat(total, sizes), start), list(states)
+
+    def scores(
+        self, records: NDArray[np.int64], nodes: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Scores (F,) of the children of S taxa and of stopping there, uncalibrated, ragged; and starts (S + 1,)."""
+        network, tree, w = self._network, self.taxonomy, self._network.weight
+        inner = self._protein[records] + network.path_sum[network.place[nodes]] @ w["head.node.weight"].T
+        query = gelu(inner) @ w["head.query.weight"].T + w["head.query.bias"]
+        start = np.concatenate([[0], np.cumsum(tree.child_count[nodes].astype(np.int64) + 1)])
+        score_F = np.empty(start[-1], np.float32)
+        taxa, of = np.unique(nodes, return_inverse=True)
+        order = np.argsort(of, kind="stable")
+        bounds = np.searchsorted(of[order], np.arange(len(taxa) + 1))
+        for i, node in enumerate(taxa.tolist()):
+            rows = order[bounds[i] : bounds[i + 1]]
+            a = int(tree.child_start[node])
+            z = a + int(tree.child_count[node])
+            here = start[rows][:, None] + np.arange(z - a)
+            score_F[here] = query[rows] @ w["head.taxa"][a:z].T + w["head.bias"][a:z]
+        score_F[start[1:] - 1] = query @ w["head.stop"] + w["head.stop_bias"][network.place[nodes]]
+        return score_F, start

@@ -136,10 +136,10 @@ def train(
 
     tree = Taxonomy.from_lineages(label for label, f in zip(labels, fitted, strict=True) if f)
     log(f"{fitted.sum():,} to fit, {(~fitted).sum():,} held out, {hidden.sum():,} of them in hidden clades")
-    data = _labelled(texts, labels, tree)
-    model = fit(_subset(data, fitted), tree, config, log)
+    data = labelled(texts, labels, tree)
+    model = fit(subset(data, fitted), tree, config, log)
     held = np.flatnonzero(~fitted)
-    calibration, views = _calibrate(model, _subset(data, ~fitted), at_random[held] & ~hidden[held], config, log)
+    calibration, views = _calibrate(model, subset(data, ~fitted), at_random[held] & ~hidden[held], config, log)
     network = CompactNetwork(model.tensors(), tree, calibration)
     held_out = HeldOut(
         predictions={p.record_id: p for p in _predict(network, tree, [ids[i] for i in held], views)},
@@ -150,7 +150,7 @@ def train(
     if config.refit:
         log(f"fitting again on all {len(ids):,}")
         tree = full
-        model = fit(_labelled(texts, labels, tree), tree, config, log)
+        model = fit(labelled(texts, labels, tree), tree, config, log)
         calibration = calibration.stretch(SiblingGroups(tree).levels)
     return (
         Checkpoint(
@@ -303,7 +303,7 @@ def _one_strand(sequences: list[str], k: int) -> tuple[list[str], int]:
     return texts, strands.count("-")
 
 
-def _labelled(texts: Sequence[str], labels: Sequence[Lineage], tree: Taxonomy) -> Labelled:
+def labelled(texts: Sequence[str], labels: Sequence[Lineage], tree: Taxonomy) -> Labelled:
     found = [tree.find(label) for label in labels]
     return Labelled(
         texts,
@@ -312,7 +312,7 @@ def _labelled(texts: Sequence[str], labels: Sequence[Lineage], tree: Taxonomy) -
     )
 
 
-def _subset(data: Labelled, chosen: NDArray[np.bool_]) -> Labelled:
+def subset(data: Labelled, chosen: NDArray[np.bool_]) -> Labelled:
     return Labelled([data.sequences[i] for i in np.flatnonzero(chosen).tolist()], data.nodes[chosen], data.new[chosen])
 
 

@@ -1,0 +1,257 @@
+"""Training on proteins: fit on most of them, calibrate on the rest, then fit again on all."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import linnet
+from linnet import calibrate, draws, split, walk
+from linnet.calibrate import Calibration, Steps
+from linnet.checkpoint import Checkpoint
+from linnet.compact_lineage import CompactLineageNetwork
+from linnet.decode import LineageCache
+from linnet.errors import UserError, require
+from linnet.families import proteins
+from linnet.families.proteins import ProteinModel
+from linnet.light_head import path_loss
+from linnet.taxonomy import Taxonomy
+from linnet.train import HeldOut
+
+Log = Callable[[str], None]
+BLOCK = 512
+"""Proteins judged at once."""
+
+
+class Proteins(Protocol):
+    """Labelled proteins: `shards.Shards`, or anything like it."""
+
+    @property
+    def nodes(self) -> NDArray[np.int32]:
+        """int32 (N,): the taxon of each protein."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def sequence(self, i: int) -> str: ...
+
+    def id(self, i: int) -> str: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """How a protein model is trained."""
+
+    model: proteins.Config = field(default_factory=proteins.Config)
+    epochs: int = 10
+    """Passes over the proteins, at most `per_taxon` of a taxon in each."""
+    per_taxon: int = 100
+    """Proteins of one taxon in a pass at most, drawn anew for each: whole proteomes do not outweigh the rest."""
+    batch: int = 256
+    """Proteins in a step."""
+    learning_rate: float = 4e-3
+    """Highest learning rate; warmed up over a tenth of the steps, then lowered along a cosine."""
+    weight_decay: float = 0.01
+    """AdamW's weight decay; embeddings have none."""
+    clip: float = 1.0
+    """Largest norm of the gradient."""
+    hide: float = 0.1
+    """Share of steps down the tree in which the right taxon is hidden and stopping is right."""
+    hold_out: float = 0.08
+    """Share of taxa of the labels set aside at random, with their proteins, to calibrate and measure on."""
+    hidden_clades: float = 0.02
+    """Share of the clades of each level set aside whole, so that their taxa are new."""
+    refit: bool = True
+    """Fit again on all proteins once calibrated; the calibration is kept."""
+    least: int = 30
+    """Residues that a protein must have to be of use."""
+    seed: int = 42
+    """Of the split, the first weights and every random choice."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "per_taxon", "batch", "least"):
+            require(getattr(self, name) >= 1, f"{name} {getattr(self, name)}", "1 or more")
+        for name in ("learning_rate", "clip"):
+            require(0 < getattr(self, name) < np.inf, f"{name} {getattr(self, name)}", "more than 0")
+        for name in ("hide", "hold_out", "hidden_clades"):
+            require(0 <= getattr(self, name) <= 0.5, f"{name} {getattr(self, name)}", "0 to 0.5")
+        require(0 <= self.seed < 2**32, f"seed {self.seed}", "0 to 4294967295")
+
+
+def train(store: Proteins, taxonomy: Taxonomy, config: Config, log: Log = lambda _: None) -> tuple[Checkpoint, HeldOut]:
+    """A calibrated model from labelled proteins.
+
+    Args:
+        taxonomy: the tree that the proteins' nodes are of; the model's is what their labels need of it.
+
+    Raises:
+        UserError: too few proteins to learn from.
+    """
+    usable = np.flatnonzero(store.nodes > 0)
+    if len(usable) < 10:
+        raise UserError(f"{len(usable)} labelled proteins", expected="10 or more")
+    random = np.random.default_rng(config.seed)
+    nodes = store.nodes[usable].astype(np.int64)
+    at_random = split.at_random([str(i) for i in usable.tolist()], config.hold_out, random)
+    hidden = split.whole_clades(taxonomy, nodes, config.hidden_clades, random)
+    fitted = ~(at_random | hidden)
+    tree = _pruned(taxonomy, nodes[fitted])
+    log(f"{fitted.sum():,} proteins to fit, of {len(tree) - 1:,} taxa; {(~fitted).sum():,} held out, "
+        f"{hidden.sum():,} of them in hidden clades")  # fmt: skip
+    model = fit(store, usable[fitted], _places(taxonomy, tree, nodes[fitted])[0], tree, config, log)
+    held = np.flatnonzero(~fitted)
+    held = np.sort(random.permutation(held)[:20_000])
+    places, new = _places(taxonomy, tree, nodes[held])
+    natural = at_random[held] & ~hidden[held]
+    calibration, views = _calibrate(
+        model, tree, [store.sequence(int(i)) for i in usable[held]], places, new, natural, config
+    )
+    log(f"calibrated on {len(held):,} held-out proteins")
+    network = CompactLineageNetwork(model.tensors(), model.encoder.reader, tree, calibration)
+    ids = [f"{store.id(int(i))}|{int(i)}" for i in usable[held]]
+    cache = LineageCache(tree)
+    predictions = {}
+    for low in range(0, len(ids), BLOCK):
+        walks = walk.descend(network.walker(network.reader.read(views[low : low + BLOCK])))
+        predictions |= {p.record_id: p for p in walk.predictions(walks, ids[low : low + BLOCK], cache)}
+    held_out = HeldOut(
+        predictions=predictions,
+        truth={id: taxonomy.lineage(int(node)) for id, node in zip(ids, nodes[held], strict=True)},
+        known={taxonomy.lineage(int(node)) for node in np.unique(nodes[fitted])},
+        natural=[id for id, is_natural in zip(ids, natural, strict=True) if is_natural],
+    )
+    if config.refit:
+        log(f"fitting again on all {len(usable):,}")
+        tree = _pruned(taxonomy, nodes)
+        model = fit(store, usable, _places(taxonomy, tree, nodes)[0], tree, config, log)
+        calibration = calibration.stretch(len(tree.level_bounds) - 2)
+    described = {
+        "family": "proteins",
+        "kind": "lineage",
+        "encoder": "residue words",
+        "head": "light",
+        "config": asdict(config),
+        "linnet": linnet.__version__,
+        "torch": torch.__version__,
+    }
+    origin = {"proteins": len(usable), "taxa": len(tree), "proteins_sha256": _digest(store, usable, taxonomy)}
+    return Checkpoint(described, model.tensors(), tree, calibration, origin), held_out
+
+
+def fit(
+    store: Proteins, chosen: NDArray[np.int64], nodes: NDArray[np.int64], tree: Taxonomy, config: Config, log: Log
+) -> ProteinModel:
+    """The training loop: AdamW on the path loss.
+
+    Args:
+        chosen: which proteins of the store.
+        nodes: their taxa, as the tree has them.
+    """
+    torch.manual_seed(config.seed)
+    random = np.random.default_rng(config.seed + 1)
+    model = ProteinModel(config.model, tree)
+    tables = [p for n, p in model.named_parameters() if n in ("encoder.embedding", "head.taxa")]
+    others = [p for n, p in model.named_parameters() if n not in ("encoder.embedding", "head.taxa")]
+    optimizer = torch.optim.AdamW(
+        [{"params": tables, "weight_decay": 0.0}, {"params": others, "weight_decay": config.weight_decay}],
+        lr=config.learning_rate,
+        fused=True,
+    )
+    taxon, rank_of = np.unique(nodes, return_inverse=True)
+    counts = np.minimum(np.bincount(rank_of, minlength=len(taxon)), config.per_taxon)
+    batch = min(config.batch, int(counts.sum()))
+    per_epoch = -(-int(counts.sum()) // batch)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, config.learning_rate, total_steps=config.epochs * per_epoch, pct_start=0.1
+    )
+    views, started = config.model.views, time.monotonic()
+    for epoch in range(1, config.epochs + 1):
+        order = _capped(rank_of, config.per_taxon, random)
+        total = 0.0
+        for low in range(0, len(order), batch):
+            rows = order[low : low + batch]
+            decoy = random.random(len(rows)) < views.decoys
+            seen = [
+                (views.decoy if d else views.draw)(store.sequence(int(i)), random)
+                for i, d in zip(chosen[rows], decoy, strict=True)
+            ]
+            steps = model.head.steps(np.where(decoy, 0, nodes[rows]), decoy, config.hide, random)
+            loss = path_loss(model(model.encoder.collate(seen), steps), steps)
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+            optimizer.step()
+            schedule.step()
+            total += loss.item() * len(rows)
+        log(f"pass {epoch} of {config.epochs}: loss {total / len(order):.3f}, {time.monotonic() - started:.0f} s")
+    return model.eval()
+
+
+def _calibrate(
+    model: ProteinModel,
+    tree: Taxonomy,
+    sequences: Sequence[str],
+    nodes: NDArray[np.int64],
+    new: NDArray[np.bool_],
+    natural: NDArray[np.bool_],
+    config: Config,
+) -> tuple[Calibration, list[str]]:
+    """Calibration on views of held-out proteins, decoys among them; and views without decoys, to measure on."""
+    random = np.random.default_rng(config.seed + 2)
+    views, levels = config.model.views, len(tree.level_bounds) - 2
+    network = CompactLineageNetwork(model.tensors(), model.encoder.reader, tree)
+    parts = []
+    for low in range(0, len(sequences), BLOCK):
+        block = slice(low, low + BLOCK)
+        decoy = random.random(len(sequences[block])) < views.decoys
+        seen = [(views.decoy if d else views.draw)(s, random) for s, d in zip(sequences[block], decoy, strict=True)]
+        words = network.reader.read(seen)
+        steps = model.head.steps(np.where(decoy, 0, nodes[block]), decoy | new[block])
+        at = tree.level_order[steps.node.numpy()].astype(np.int64)
+        row = steps.row.numpy()
+        score, start = network.walker(words).scores(row, at)
+        target = steps.target.numpy() - start[:-1]
+        stopped = target == np.diff(start) - 1
+        x = calibrate.length_feature(words.counts)[row]
+        from_natural = (natural[block] | decoy)[row]
+        parts.append(Steps(score, start, target, tree.depth[at].astype(np.int64), x, stopped, from_natural))
+    fitted = calibrate.fit(Steps.join(parts), levels) if parts else Calibration.none(levels)
+    return replace(fitted, kmers=config.least), [views.draw(s, random) for s in sequences]
+
+
+def _capped(of: NDArray[np.int64], most: int, random: np.random.Generator) -> NDArray[np.int64]:
+    """Rows in random order, at most so many of each kind."""
+    taken = draws.drawn(np.bincount(of), most, random)
+    order = np.argsort(of, kind="stable")[taken]
+    return random.permutation(order)
+
+
+def _pruned(taxonomy: Taxonomy, nodes: NDArray[np.int64]) -> Taxonomy:
+    """The tree of these taxa and all that they lie in."""
+    return Taxonomy.from_lineages(taxonomy.lineage(int(node)) for node in np.unique(nodes))
+
+
+def _places(
+    taxonomy: Taxonomy, tree: Taxonomy, nodes: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """The deepest taxon of the smaller tree on each one's way, and whether the way goes on below it."""
+    taxa, of = np.unique(nodes, return_inverse=True)
+    lineages = [taxonomy.lineage(int(node)) for node in taxa]
+    found = [tree.find(lineage) for lineage in lineages]
+    place = np.array([node for node, _ in found], np.int64)
+    new = np.array([depth < len(lineage) for (_, depth), lineage in zip(found, lineages, strict=True)], bool)
+    return place[of], new[of]
+
+
+def _digest(store: Proteins, chosen: NDArray[np.int64], taxonomy: Taxonomy) -> str:
+    h = hashlib.sha256(taxonomy.digest.encode())
+    for i in chosen.tolist():
+        h.update(f"{store.id(i)}\t{store.sequence(i)}\t{int(store.nodes[i])}\n".encode())
+    return h.hexdigest()

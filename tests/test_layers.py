@@ -17,7 +17,7 @@ LAYERS = (
      "checkpoint", "ecoli", "notices", "rank_scores", "tokens", "composition", "overlaps", "neighbours", "label_tree",
      "channel", "belief", "contig_outcomes", "contig_scores", "lineage_code", "taxonomies", "walk", "residues", "compact_lineage"},
     {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released", "lineage_decoder", "light_head"},
-    {"predictor", "train", "train_proteins", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
+    {"predictor", "protein_predictor", "group_by", "train", "train_proteins", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
     {"commands", "__main__"},
 )  # fmt: skip
 

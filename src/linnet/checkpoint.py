@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,6 +157,22 @@ def load(folder: str | Path) -> Checkpoint:
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
         text = "it holds more than plain numbers" if "pickle" in str(error) else str(error)
         raise UserError(f"cannot be read ({text})", where=str(folder), remedy="Copy the model again.") from error
+
+
+def check_one_tree(checkpoints: Sequence[Checkpoint]) -> None:
+    """Make sure that models can be an ensemble.
+
+    Raises:
+        UserError: they name different taxa.
+    """
+    first, *others = (c.taxonomy for c in checkpoints)
+    for other in others:
+        if other.digest != first.digest:
+            raise UserError(
+                f"the models name different taxa: {len(first) - 1:,} and {len(other) - 1:,}",
+                expected="an ensemble's models to share one taxonomy",
+                remedy="Train or convert them with the same table.",
+            )
 
 
 def digests(folder: Path) -> dict[str, str]:

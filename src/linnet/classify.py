@@ -15,13 +15,14 @@ from threadpoolctl import threadpool_limits
 from linnet.kmers import Strand
 from linnet.prediction import Prediction, Stopped
 from linnet.predictor import Predictor
+from linnet.protein_predictor import ProteinPredictor
 from linnet.records import SequenceRecord
 from linnet.taxonomy import CANONICAL, RANKS
 
 
 def classify(
     records: Iterable[SequenceRecord],
-    predictor: Predictor,
+    predictor: Predictor | ProteinPredictor,
     *,
     confidence: float,
     strand: Strand = "auto",

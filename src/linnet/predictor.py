@@ -14,12 +14,13 @@ from threadpoolctl import ThreadpoolController
 
 from linnet import checkpoint as checkpoints
 from linnet.baselines import Commonest, Nearest
-from linnet.checkpoint import Checkpoint
+from linnet.checkpoint import Checkpoint, check_one_tree
 from linnet.compact import CompactNetwork
 from linnet.decode import LineageCache, descend
 from linnet.errors import UsageError, UserError, missing_extra
 from linnet.kmers import BLOCK, KmerReader, Reading, Strand
 from linnet.prediction import DEFAULT_CONFIDENCE, Posterior, Prediction, unreadable
+from linnet.protein_predictor import ProteinPredictor, Search
 from linnet.rank_scores import RankScores
 from linnet.records import SequenceRecord, as_records
 
@@ -60,13 +61,7 @@ class Predictor:
     def __init__(self, *checkpoints: Checkpoint, ranks: Ranks = "lineage", **running: Any) -> None:
         self.checkpoint = first = checkpoints[0]
         self.taxonomy, self.ranks = first.taxonomy, ranks
-        for other in checkpoints[1:]:
-            if other.taxonomy.digest != first.taxonomy.digest:
-                raise UserError(
-                    f"the models name different taxa: {len(first.taxonomy) - 1:,} and {len(other.taxonomy) - 1:,}",
-                    expected="an ensemble's models to share one taxonomy",
-                    remedy="Train or convert them with the same table.",
-                )
+        check_one_tree(checkpoints)
         if ranks == "published":
             _check_labels(checkpoints)
         networks = any(c.model.get("kind") == "network" for c in checkpoints)
@@ -207,22 +202,38 @@ def _network(checkpoint: Checkpoint, running: dict[str, Any]) -> Network:
             f"the model's weights do not fit its tree ({error})", remedy="Copy or train the model again."
         ) from error
     raise UserError(
-        f"a model of kind {kind!r}", expected="compact, network, nearest or commonest", remedy="Update linnet."
+        f"a model of kind {kind!r}",
+        expected="compact, network, nearest, commonest or lineage",
+        remedy="Update linnet.",
     )
 
 
-def load(*models: str | Path, ranks: Ranks = "lineage", **running: Any) -> Predictor:
+def load(
+    *models: str | Path, ranks: Ranks = "lineage", search: Search = "descend", **running: Any
+) -> Predictor | ProteinPredictor:
     """Model folders, one or an ensemble, or without any the model that comes with the package.
 
     Args:
         models: a model folder, or a folder of them, which is an ensemble.
-        ranks, running: as for `Predictor`.
+        ranks, running: of models of genes, as for `Predictor`.
+        search: of models of proteins, as for `ProteinPredictor`.
 
     Raises:
         UserError: not a model, or damaged; as for `Predictor`.
     """
     folders = [folder for model in models or (SHIPPED,) for folder in members(Path(model))]
-    return Predictor(*map(checkpoints.load, folders), ranks=ranks, **running)
+    loaded = [checkpoints.load(folder) for folder in folders]
+    kinds = {c.model.get("kind") == "lineage" for c in loaded}
+    if kinds == {False}:
+        if search != "descend":
+            raise UsageError(f"--search {search} asked of a model of genes", expected="a model of proteins")
+        return Predictor(*loaded, ranks=ranks, **running)
+    if len(kinds) > 1:
+        raise UserError("models of genes and of proteins together", expected="an ensemble's models to read the same")
+    needless = [name for name, value in _USUAL.items() if running.get(name, value) != value]
+    if needless or ranks != "lineage":
+        raise UsageError(f"--{(needless or ['ranks'])[0]} asked of a model of proteins", remedy="Leave it out.")
+    return ProteinPredictor(*loaded, search=search)
 
 
 def members(folder: Path) -> list[Path]:

@@ -22,6 +22,7 @@ from linnet.errors import UserError, require
 from linnet.families import proteins
 from linnet.families.proteins import ProteinModel
 from linnet.light_head import path_loss
+from linnet.prediction import Prediction
 from linnet.taxonomy import Taxonomy
 from linnet.train import HeldOut
 
@@ -117,7 +118,7 @@ def train(store: Proteins, taxonomy: Taxonomy, config: Config, log: Log = lambda
     network = CompactLineageNetwork(model.tensors(), model.encoder.reader, tree, calibration)
     ids = [f"{store.id(int(i))}|{int(i)}" for i in usable[held]]
     cache = LineageCache(tree)
-    predictions = {}
+    predictions: dict[str, Prediction] = {}
     for low in range(0, len(ids), BLOCK):
         walks = walk.descend(network.walker(network.reader.read(views[low : low + BLOCK])))
         predictions |= {p.record_id: p for p in walk.predictions(walks, ids[low : low + BLOCK], cache)}

@@ -1,7 +1,8 @@
-"""Name the organism behind each read or gene.
+"""Name the organism behind each read, gene or protein.
 
 Reads FASTA or FASTQ (plain or compressed; '-' is standard input) and writes one row a record, in order: a
 lineage and its confidence, or the reason why there is none. Without --out a table for the screen is printed.
+With a model of proteins the records are proteins; --group-by gives one row for all proteins of a contig or bin.
 """
 
 from __future__ import annotations
@@ -10,16 +11,19 @@ import argparse
 import sys
 import time
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from linnet.errors import UsageError
 from linnet.options import Several, add_output, positive, probability
-from linnet.prediction import DEFAULT_CONFIDENCE
+from linnet.prediction import DEFAULT_CONFIDENCE, Prediction
 from linnet.records import Alphabet, SequenceRecord
 
 if TYPE_CHECKING:
     from linnet.mates import LeftOut
+    from linnet.predictor import Predictor
+    from linnet.protein_predictor import ProteinPredictor
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -37,6 +41,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--mates", choices=["refuse", "forward"], default="refuse",
         help="paired reads: refuse them with advice (default), or take the forward read of each pair")  # fmt: skip
     add("--shard", metavar="I/N", help="take every Nth record, beginning with the Ith: one share of a cluster job")
+
+    proteins = parser.add_argument_group("Models of proteins")
+    add = proteins.add_argument
+    add("--group-by", metavar="contig|TABLE",
+        help="one row for the proteins of each contig (ids as Prodigal makes them: contig_1, contig_2), or of each "
+        "group of a table 'protein TAB group'")  # fmt: skip
+    add("--search", choices=["descend", "end", "beam"], default="descend",
+        help="descend: to the most probable child each time (default); end: the taxon at which the organism most "
+        "probably ends, by an exact search; beam: the same, searched along the 8 most probable paths")  # fmt: skip
 
     networks = parser.add_argument_group("Models that need torch (DeepTaxa's and their like)")
     add = networks.add_argument
@@ -58,12 +71,15 @@ def run(args: argparse.Namespace) -> None:
     from linnet.mates import LeftOut
     from linnet.outputs import reported, write_predictions
     from linnet.predictor import load
+    from linnet.protein_predictor import ProteinPredictor
+    from linnet.records import read
 
     if args.out and args.out.is_file() and any(Path(p).is_file() and args.out.samefile(p) for p in args.sequences):
         raise UsageError(f"--out {args.out} is also read", remedy="Choose another file for the results.")
     predictor = load(
         *args.model or (),
         ranks=args.ranks,
+        search=args.search,
         letters=args.letters,
         precision=args.precision,
         device=args.device,
@@ -71,9 +87,15 @@ def run(args: argparse.Namespace) -> None:
         threads=args.threads,
     )
     left_out = LeftOut()
-    records = _records(args, predictor.checkpoint.model.get("region", "any"), left_out)
     summary, started = Summary(), time.monotonic()
-    predictions = classify(records, predictor, confidence=args.confidence, strand=args.strand, threads=args.threads)
+    if isinstance(predictor, ProteinPredictor):
+        records = _shard(args, chain.from_iterable(read(path, alphabet="protein") for path in args.sequences))
+    else:
+        records = _records(args, predictor.checkpoint.model.get("region", "any"), left_out)
+    if args.group_by:
+        predictions = _voted(args, records, predictor)
+    else:
+        predictions = classify(records, predictor, confidence=args.confidence, strand=args.strand, threads=args.threads)
     write_predictions(reported(summary.watch(predictions), _log), args.out, args.format)
     spent = time.monotonic() - started
     if predictor.filled:
@@ -88,13 +110,32 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _records(args: argparse.Namespace, region: str, left_out: LeftOut) -> Iterator[SequenceRecord]:
-    from linnet.classify import shard as take
     from linnet.mates import read_all
     from linnet.notices import Notices
 
     alphabet: Alphabet = "raw" if args.letters == "published" else "dna"
     records = read_all(args.sequences, args.mates, alphabet=alphabet, left_out=left_out)
-    records = Notices(region, lambda text: _log(f"note: {text}")).watch(records)
+    return _shard(args, Notices(region, lambda text: _log(f"note: {text}")).watch(records))
+
+
+def _voted(
+    args: argparse.Namespace, records: Iterator[SequenceRecord], predictor: Predictor | ProteinPredictor
+) -> Iterator[Prediction]:
+    """One prediction for each group of proteins."""
+    from linnet.group_by import by_contig, by_table, read_groups, vote
+    from linnet.protein_predictor import ProteinPredictor
+
+    if not isinstance(predictor, ProteinPredictor):
+        raise UsageError("--group-by asked of a model of genes", expected="a model of proteins")
+    if args.shard:
+        raise UsageError("both --group-by and --shard", expected="one of them: a group's proteins belong together")
+    groups = by_contig(records) if args.group_by == "contig" else by_table(records, read_groups(Path(args.group_by)))
+    return vote(groups, predictor, args.confidence)
+
+
+def _shard(args: argparse.Namespace, records: Iterator[SequenceRecord]) -> Iterator[SequenceRecord]:
+    from linnet.classify import shard as take
+
     if args.shard is None:
         return records
     number, _, of = args.shard.partition("/")

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from linnet.errors import UserError, missing_extra
-from linnet.inputs import open_text
+from linnet.group_by import read_groups
 from linnet.lineages import id_of_reference, read_lineages
 from linnet.ncbi import read_taxdump
 from linnet.options import add_flags, build, positive
@@ -81,7 +81,9 @@ def run(args: argparse.Namespace) -> None:
         _log(f"{len(missing):,} records have no lineage, '{missing[0]}' for one; they are left out")
     torch.set_num_threads(args.threads)
     if args.kind == "compact":
-        checkpoint, held_out = train.train(sequences, lineages, config, _log, _groups(args.groups))
+        checkpoint, held_out = train.train(
+            sequences, lineages, config, _log, read_groups(args.groups) if args.groups else None
+        )
         if held_out.natural:
             checkpoint.origin["held_out"] = _measured(held_out)
     else:
@@ -119,19 +121,6 @@ def _lineages(args: argparse.Namespace) -> dict[str, Lineage]:
     notes = "; ".join(f"{note}: {n:,}" for note, n in sorted(table.notes.items()))
     _log(f"{len(table.lineages):,} lineages ({table.dialect}{'; ' + notes if notes else ''})")
     return table.lineages
-
-
-def _groups(path: Path | None) -> dict[str, str] | None:
-    if path is None:
-        return None
-    groups = {}
-    with open_text(path, "id<TAB>group") as file:
-        for number, line in enumerate(file, 1):
-            id, tab, group = line.rstrip("\r\n").partition("\t")
-            if not tab:
-                raise UserError(f"one cell: {line[:40]!r}", where=f"{path}, line {number}", expected="id<TAB>group")
-            groups[id] = group
-    return groups
 
 
 def _measured(held_out: HeldOut) -> dict[str, object]:

@@ -3,7 +3,8 @@
 The columns `<rank>_confidence` go on below the cut, and `uncut` and `novelty` hold the whole path, so that
 `linnet recut` can move the cut. `novelty` has one number more than `uncut` has names: the probability that
 the organism is new below the root and below each of them. `agreement`, of several models' answer, is the share of
-them whose own path passes each name of `uncut`.
+them whose own path passes each name of `uncut`. `taxid` is that of the deepest taxon kept, where the tree has taxids,
+and `kept` its whole lineage, taxa of other than the seven ranks among them.
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ from linnet.taxonomy import RANKS, Taxon, canonical_positions
 
 HEADER = [
     "record", "strand", "stopped", *RANKS, *(f"{rank}_confidence" for rank in RANKS), "uncut", "novelty", "reason",
-    "agreement",
+    "agreement", "taxid", "kept",
 ]  # fmt: skip
-OPTIONAL = 1
+OPTIONAL = 3
 """Columns at the end that tables of earlier versions lack."""
 DELIMITER = "\t"
 
@@ -45,11 +46,13 @@ def _row(p: Prediction) -> list[str]:
         "; ".join(f"{p.novelty[d]:.6f}" for d in (0, *(i + 1 for i in at))),
         p.reason,
         "; ".join(f"{p.agreement[i]:.4f}" for i in at) if p.agreement else "",
+        str(p.kept[-1].taxid or "") if p.kept else "",
+        "; ".join(t.name for t in p.kept),
     ]
 
 
 def recognises(line: str, delimiter: str = DELIMITER) -> bool:
-    return line.split(delimiter) in (HEADER, HEADER[:-OPTIONAL])
+    return line.split(delimiter) in [HEADER[: len(HEADER) - n] for n in range(OPTIONAL + 1)]
 
 
 def read(lines: Iterable[str], path: str, delimiter: str = DELIMITER) -> Iterator[Prediction]:

@@ -11,14 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from linnet.errors import UserError
-from linnet.inputs import open_text
 from linnet.prediction import Prediction, unreadable
 from linnet.protein_predictor import ProteinPredictor
 from linnet.records import SequenceRecord
@@ -44,18 +42,6 @@ def contig_of(id: str) -> str:
             remedy="Give a table 'protein TAB group' with --group-by.",
         )  # fmt: skip
     return match[1]
-
-
-def read_groups(path: Path) -> dict[str, str]:
-    """Groups by record id, from a table 'id TAB group'."""
-    groups = {}
-    with open_text(path, "id<TAB>group") as file:
-        for number, line in enumerate(file, 1):
-            id, tab, group = line.rstrip("\r\n").partition("\t")
-            if not tab:
-                raise UserError(f"one cell: {line[:40]!r}", where=f"{path}, line {number}", expected="id<TAB>group")
-            groups[id] = group
-    return groups
 
 
 def by_contig(records: Iterable[SequenceRecord]) -> Iterator[tuple[str, list[SequenceRecord]]]:

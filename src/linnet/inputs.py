@@ -33,6 +33,18 @@ def open_text(path: str | Path, expected: str) -> Iterator[TextIO]:
         raise_readable(error, str(path))
 
 
+def read_groups(path: Path) -> dict[str, str]:
+    """Groups by record id, from a table 'id TAB group'."""
+    groups = {}
+    with open_text(path, "id<TAB>group") as file:
+        for number, line in enumerate(file, 1):
+            id, tab, group = line.rstrip("\r\n").partition("\t")
+            if not tab:
+                raise UserError(f"one cell: {line[:40]!r}", where=f"{path}, line {number}", expected="id<TAB>group")
+            groups[id] = group
+    return groups
+
+
 def raise_readable(error: Exception, where: str, place: str = "") -> None:
     """Turn what goes wrong in opening or decompressing a file into a `UserError`; anything else goes on."""
     if isinstance(error, FileNotFoundError):

@@ -122,7 +122,8 @@ def _voted(
     args: argparse.Namespace, records: Iterator[SequenceRecord], predictor: Predictor | ProteinPredictor
 ) -> Iterator[Prediction]:
     """One prediction for each group of proteins."""
-    from linnet.group_by import by_contig, by_table, read_groups, vote
+    from linnet.group_by import by_contig, by_table, vote
+    from linnet.inputs import read_groups
     from linnet.protein_predictor import ProteinPredictor
 
     if not isinstance(predictor, ProteinPredictor):

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from linnet.errors import UserError, missing_extra
-from linnet.group_by import read_groups
+from linnet.inputs import read_groups
 from linnet.lineages import id_of_reference, read_lineages
 from linnet.ncbi import read_taxdump
 from linnet.options import add_flags, build, positive

@@ -110,9 +110,11 @@ def _load(path: Path) -> dict[str, Any]:
         raise UserError("no such file", where=str(path), remedy="Check the path.") from None
     except pickle.UnpicklingError as error:
         with path.open("rb") as file:
-            if file.read(4) not in (b"PK\x03\x04", b"\x80\x02\x8a\n"):
-                raise UserError("is not a file that torch wrote", where=str(path),
-                                expected="a DeepTaxa checkpoint") from error  # fmt: skip
+            if file.read(1) not in (b"P", b"\x80"):  # an archive, or a pickle
+                raise UserError(
+                    "is not a file that torch wrote", where=str(path), expected="a DeepTaxa checkpoint",
+                    remedy="Download it again.",
+                ) from error  # fmt: skip
         raise UserError(
             "holds more than weights and plain values, which could run code when read; it was not read",
             where=str(path),

@@ -102,7 +102,8 @@ def test_posteriors_are_those_of_the_formula_worked_out_plainly(with_student: bo
             rest_total += 0.0 if observed.tree.label_C[j] == 0 else np.log(1 - w)
         rest = 1 - sum(prior)  # all taxa that are no candidates, of which a label says nothing
         votes.append(rest * np.exp(rest_total * tempered))
-        own.append(stranger_C[i] * (STRANGERS if observed.tree.label_C[i] else 1))
+        far = float(channel.table_TADE[-1, 0, 1:].sum())  # labels of another domain
+        own.append(stranger_C[i] * (far if observed.tree.label_C[i] else 1))
         prior.append(rest)
         v = np.array(votes) / sum(votes)
         by_votes, by_chance = (1 - astray[i]) * v * own, astray[i] * np.array(prior) * own

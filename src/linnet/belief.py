@@ -7,8 +7,8 @@ For contig i with label y_i and neighbours j, of one genome with it with probabi
 
 where v is prior times exp(votes), normalised, and a_i the chance that all neighbours together are of another genome:
 it is learnt with the channel, for contigs whose neighbours are as sure. P0 is a stranger's label. Candidates are the
-taxa on the labels' paths, and all other taxa together, of which a contig without a label says as much as any does
-and one with a label nothing: what falls to these is a place that is not known.
+taxa on the labels' paths, and all other taxa together: what falls to these is a place that is not known. Of them a
+contig without a label says as much as any does; one with a label hardly anything, as seldom as labels go far astray.
 """
 
 from __future__ import annotations
@@ -165,6 +165,7 @@ def believe(
     prior_N, background_C = channel.log_prior(observed), observed.background()
     posterior_CM, stray_C = np.zeros((contigs, most), np.float32), np.zeros(contigs)
     sure, named_C = 1 - STRANGERS, observed.tree.label_C > 0
+    far = channel.table_TADE[-1, 0, 1:].sum()  # how often a label is of another domain than the contig
 
     def work(start: int) -> None:
         rows = np.arange(start, min(contigs, start + _BLOCK))
@@ -186,7 +187,7 @@ def believe(
         own = np.concatenate(
             [
                 channel.log_likelihood(observed, candidates, rows[:, None]),
-                np.log(background_C[rows] * np.where(named_C[rows], STRANGERS, 1))[:, None],
+                np.log(background_C[rows] * np.where(named_C[rows], far, 1))[:, None],
             ],
             1,
         )

@@ -15,25 +15,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as f
 
+from linnet.encoders.pooling import PublishedPooling
 from linnet.released.taxoformer import Config, Released
 from linnet.released.taxoformer_names import ABSENT, CONT, PAD, Mapping
-
-
-class Pooling(nn.Module):
-    """A protein's vector from those of its residues: attention among the heads of each residue, then the mean."""
-
-    def __init__(self, config: Config) -> None:
-        super().__init__()
-        d = config.embed_dim
-        self.heads = config.pooling_heads
-        self.q_proj, self.k_proj, self.v_proj, self.out_proj = (nn.Linear(d, d) for _ in range(4))
-        self.mlp = nn.Sequential(nn.Linear(d, d), nn.GELU(), nn.LayerNorm(d))
-
-    def forward(self, states_BLD: Tensor) -> Tensor:
-        """Vectors z (B, D). Every position counts alike, <cls>, <eos> and padding too, so batch mates matter."""
-        q, k, v = (p(states_BLD).unflatten(2, (self.heads, -1)) for p in (self.q_proj, self.k_proj, self.v_proj))
-        weights_BLHH = (q @ k.transpose(2, 3) / math.sqrt(q.shape[3])).softmax(dim=3)
-        return torch.as_tensor(self.mlp(self.out_proj((weights_BLHH @ v).flatten(2)).mean(dim=1)))
 
 
 class Decoder(nn.Module):
@@ -66,7 +50,7 @@ class Published(nn.Module):
     def __init__(self, config: Config, levels: Sequence[int]) -> None:
         super().__init__()
         self.config = config
-        self.feature_extractor = Pooling(config)
+        self.feature_extractor = PublishedPooling(config.embed_dim, config.pooling_heads)
         self.decoder = Decoder(config)
         self.register_buffer("levels_S", torch.tensor(list(levels), device="cpu"), persistent=False)
 

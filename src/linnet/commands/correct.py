@@ -53,7 +53,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--confidence",
         type=probability,
         metavar="P",
-        help="keep names at least this probable (default: 0.55; of the published recipes 0.5)",
+        help="keep names at least this probable (default: 0.53; of the published recipes 0.5)",
     )
     add("--precision", type=probability, metavar="P",
         help="cut instead so low that a share P of the names kept at each rank should be right")  # fmt: skip

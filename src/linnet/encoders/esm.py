@@ -56,7 +56,9 @@ class Config:
 
     def __post_init__(self) -> None:
         require(min(self.layers, self.heads, self.inner, self.max_length) >= 1, "a size of 0", "1 or more")
-        require(self.width % self.heads == 0, f"width {self.width}", f"a multiple of the {self.heads} heads")
+        require(
+            self.width % (2 * self.heads) == 0, f"width {self.width}", f"a multiple of twice the {self.heads} heads"
+        )
         require(self.pooling != "latents" or self.latents >= 1, f"{self.latents} latents", "1 or more")
         require(self.lora >= 0, f"lora {self.lora}", "0 or more")
         require(not self.quantised or bool(self.weights), "quantised without weights", "weights that were trained")

@@ -31,8 +31,8 @@ def trained() -> ProteinTransformer:
         Config(encoder=encoder, decoder=Decoder(width=24, layers=1, heads=4, dropout=0.0)),
         of_parents([0, 0, 0, 1, 1, 2, 2]),
     )
-    optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
-    for _ in range(60):
+    optimizer = torch.optim.AdamW(model.parameters(), 3e-3)
+    for _ in range(120):
         loss = model.loss(PROTEINS, LABELS, np.zeros(3, bool))
         optimizer.zero_grad()
         loss.backward()

@@ -9,7 +9,7 @@ import textwrap
 import tomllib
 from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_origin, get_type_hints
 
 from linnet import formats
 from linnet.errors import UsageError
@@ -55,24 +55,35 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_flags(parser: argparse.ArgumentParser, config: type[Any]) -> None:
+def add_flags(parser: argparse.ArgumentParser, config: type[Any], label: str = "") -> None:
     """Give `parser` a flag for each field of a dataclass, dataclasses within it included.
 
-    The text under a field is its help; its default is the field's.
+    The text under a field is its help; its default is the field's. A flag that is there already is for both; `label`
+    says whose default is added to its help.
     """
     help_texts, types = _field_texts(config), get_type_hints(config)
     group = parser.add_argument_group(_first_sentence(config))
     for item in fields(config):
         kind = types[item.name]
         if is_dataclass(kind):
-            add_flags(parser, kind)  # type: ignore[arg-type]
+            add_flags(parser, kind, label)  # type: ignore[arg-type]
             continue
         flag = "--" + item.name.replace("_", "-")
         text = f"{help_texts[item.name]} (default: {item.default})".replace("%", "%%")
-        if kind is bool:
+        if (shared := parser._option_string_actions.get(flag)) is not None:
+            if text != shared.help:
+                shared.help = f"{shared.help}; {label}: {item.default}"
+        elif kind is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
+        elif get_origin(kind) is tuple:
+            group.add_argument(flag, type=_numbers, default=None, metavar="N,N", help=text)
         else:
             group.add_argument(flag, type=kind, default=None, metavar=kind.__name__.upper(), help=text)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    """'3,4'"""
+    return tuple(int(word) for word in text.split(","))
 
 
 def build(config: type[T], arguments: argparse.Namespace) -> T:

@@ -23,7 +23,7 @@ class Views:
 
     fragments: float = 0.3
     """Share of steps that see a fragment, as metagenomes have them."""
-    shortest: float = 0.3
+    shortest_share: float = 0.3
     """Shortest fragment, as a share of the protein."""
     changes: float = 0.03
     """Share of residues changed at random."""
@@ -33,12 +33,12 @@ class Views:
     def __post_init__(self) -> None:
         for name in ("fragments", "changes", "decoys"):
             require(0 <= getattr(self, name) <= 1, f"{name} {getattr(self, name)}", "0 to 1")
-        require(0 < self.shortest <= 1, f"shortest {self.shortest}", "more than 0, to 1")
+        require(0 < self.shortest_share <= 1, f"shortest_share {self.shortest_share}", "more than 0, to 1")
 
     def draw(self, sequence: str, random: np.random.Generator) -> str:
         """A view of a protein."""
         if random.random() < self.fragments:
-            n = max(1, round(len(sequence) * random.uniform(self.shortest, 1)))
+            n = max(1, round(len(sequence) * random.uniform(self.shortest_share, 1)))
             a = int(random.integers(len(sequence) - n + 1))
             sequence = sequence[a : a + n]
         count = random.poisson(self.changes * len(sequence))

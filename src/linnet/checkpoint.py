@@ -29,8 +29,9 @@ FORMAT = 1
 FILES = ("calibration.json", "model.json", "model.safetensors", "origin.json", "taxonomy.npz")
 """The files of every model, each of which SHA256SUMS must list."""
 
-OPTIONAL = ("labels.json", "tokenizer.json")
-"""Files that only some have: the labels of heads that answer each rank by itself; the vocabulary of tokens."""
+OPTIONAL = ("labels.json", "mapping.json", "tokenizer.json")
+"""Files that only some have: the labels of heads that answer each rank by itself; another system's code of names; the
+vocabulary of tokens."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class Checkpoint:
         origin: where it came from: sources, licences, digests, what was measured on held-out records.
         tokenizer: text of its `tokenizer.json`, where it reads tokens.
         labels: of heads that answer each rank by itself.
+        mapping: another system's code of names as plain values, where the model speaks in it.
     """
 
     model: dict[str, Any]
@@ -54,6 +56,7 @@ class Checkpoint:
     origin: dict[str, Any] = field(default_factory=dict)
     tokenizer: str | None = None
     labels: RankLabels | None = None
+    mapping: dict[str, Any] | None = None
 
 
 def save(checkpoint: Checkpoint, folder: Path) -> None:
@@ -77,6 +80,8 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
             (temporary / "tokenizer.json").write_text(checkpoint.tokenizer, encoding="utf-8")
         if checkpoint.labels is not None:
             _write_json(temporary / "labels.json", checkpoint.labels.to_json(), indent=None)
+        if checkpoint.mapping is not None:
+            _write_json(temporary / "mapping.json", checkpoint.mapping, indent=None)
         np.savez_compressed(temporary / "taxonomy.npz", **checkpoint.taxonomy.to_arrays())  # type: ignore[arg-type]
         names = sorted(p.name for p in temporary.iterdir())
         sums = "".join(f"{_sha256(temporary / name)}  {name}\n" for name in names)
@@ -144,7 +149,7 @@ def load(folder: str | Path) -> Checkpoint:
         calibration = Calibration(**levels)
         if not all(np.isfinite(t).all() for t in tensors.values()):
             raise ValueError("a weight is not a number")
-        tokenizer, labels = folder / "tokenizer.json", folder / "labels.json"
+        tokenizer, labels, mapping = (folder / name for name in ("tokenizer.json", "labels.json", "mapping.json"))
         return Checkpoint(
             model,
             tensors,
@@ -153,6 +158,7 @@ def load(folder: str | Path) -> Checkpoint:
             _read_json(folder / "origin.json"),
             tokenizer.read_text(encoding="utf-8") if tokenizer.exists() else None,
             RankLabels.from_json(_read_json(labels), taxonomy) if labels.exists() else None,
+            _read_json(mapping) if mapping.exists() else None,
         )
     except (SafetensorError, ValueError, KeyError, TypeError, IndexError, zipfile.BadZipFile) as error:
         text = "it holds more than plain numbers" if "pickle" in str(error) else str(error)

@@ -40,11 +40,10 @@ class CompactLineageNetwork:
 
     def vectors(self, words: Words) -> NDArray[np.float32]:
         """float32 (B, width): the encoder's vectors."""
-        w = self.weight
-        bag = np.zeros((len(words.counts), w["encoder.embedding"].shape[1]), np.float32)
-        some = np.flatnonzero(words.counts)
-        if len(some):
-            bag[some] = np.add.reduceat(w["encoder.embedding"][words.index_F], words.start[some], axis=0)
+        w, start = self.weight, words.start.tolist()
+        bag = np.empty((len(words.counts), w["encoder.embedding"].shape[1]), np.float32)
+        for b in range(len(bag)):  # the rows of one protein stay in the processor's cache, those of a block do not
+            bag[b] = w["encoder.embedding"].take(words.index_F[start[b] : start[b + 1]], axis=0).sum(0)
         bag /= np.sqrt(np.maximum(words.counts, 1))[:, None]
         return hidden_block(bag, w)
 
@@ -57,10 +56,8 @@ class CompactLineageNetwork:
         """float32 (N, taxa's width): the sum of the embeddings of each taxon and of all it lies in; in level order."""
         tree, embedding = self.taxonomy, self.weight["head.taxa"]
         sums = np.zeros_like(embedding)
-        place = np.empty(len(tree), np.int64)
-        place[tree.level_order] = np.arange(len(tree))
         for a, b in zip(tree.level_bounds[1:], tree.level_bounds[2:], strict=False):
-            sums[a:b] = sums[place[tree.parent[tree.level_order[a:b]]]] + embedding[a:b]
+            sums[a:b] = sums[self.place[tree.parent[tree.level_order[a:b]]]] + embedding[a:b]
         return sums
 
     @cached_property

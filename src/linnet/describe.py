@@ -8,9 +8,22 @@ from pathlib import Path
 from typing import Any
 
 from linnet import checkpoint as checkpoints
+from linnet.checkpoint import Checkpoint
 from linnet.errors import missing_extra
 from linnet.predictor import members
+from linnet.released import taxoformer_names
 from linnet.taxonomy import RANKS
+
+_KINDS = {
+    "same_id": "behind another of their id",
+    "special": "with an id that is no name's",
+    "places": "in several places",
+    "parents": "below several parents",
+    "unknown": "children in no level",
+    "repeated": "parents on several rows",
+    "undecodable": "not read back",
+}
+"""What TaxoFormer's code cannot tell apart (`taxoformer_names.Collisions`), for a table."""
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -35,14 +48,37 @@ def _model(folder: Path) -> dict[str, Any]:
     return {
         "model": {
             **checkpoint.model,
-            "parameters": sum(t.size for name, t in checkpoint.tensors.items() if not name.endswith("log_odds_V")),
+            "parameters": sum(_sizes(checkpoint).values()),
+            **({"parameters by part": _parts(checkpoint)} if checkpoint.mapping else {}),
         },
         "taxonomy": {"taxa": len(tree) - 1, "digest": tree.digest, **ranks},
         **({"labels of each rank": _counts(labels.ranks, labels.labels)} if labels else {}),
+        **(_names(checkpoint.mapping) if checkpoint.mapping else {}),
         "calibration": asdict(checkpoint.calibration),
         "origin": checkpoint.origin,
         "SHA-256": checkpoints.digests(folder),
     }
+
+
+def _parts(checkpoint: Checkpoint) -> dict[str, int]:
+    """Parameters of a TaxoFormer, by the names of its weights."""
+    parts = {"encoder": "esm.", "pooling": "feature_extractor.", "decoder": "decoder."}
+    sizes = _sizes(checkpoint)
+    return {part: sum(n for name, n in sizes.items() if name.startswith(key)) for part, key in parts.items()}
+
+
+def _sizes(checkpoint: Checkpoint) -> dict[str, int]:
+    """Parameters by name, without what is computed and not learnt."""
+    return {n: t.size for n, t in checkpoint.tensors.items() if not n.endswith(("log_odds_V", "inv_freq"))}
+
+
+def _names(mapping: dict[str, Any]) -> dict[str, Any]:
+    """TaxoFormer's code of names, and what it cannot tell apart."""
+    code = taxoformer_names.Mapping.from_json(mapping)
+    found = asdict(taxoformer_names.collisions(code))
+    counts = {"names": found.pop("entries"), "slots": len(code.levels), "levels": len(code.slots)}
+    table = {_KINDS[kind]: {"names": one["number"], "examples": one["examples"]} for kind, one in found.items()}
+    return {"code of names": counts, "collisions": table}
 
 
 def _released(path: Path) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from linnet.decode import LineageCache, descend
 from linnet.errors import UsageError, UserError, missing_extra
 from linnet.kmers import BLOCK, KmerReader, Reading, Strand
 from linnet.prediction import DEFAULT_CONFIDENCE, Posterior, Prediction, unreadable
-from linnet.protein_predictor import ProteinPredictor, Search
+from linnet.protein_predictor import KINDS, ProteinPredictor, Search
 from linnet.rank_scores import RankScores
 from linnet.records import SequenceRecord, as_records
 
@@ -215,7 +215,7 @@ def load(
 
     Args:
         models: a model folder, or a folder of them, which is an ensemble.
-        ranks, running: of models of genes, as for `Predictor`.
+        ranks, running: of models of genes, as for `Predictor`; TaxoFormer has the device.
         search: of models of proteins, as for `ProteinPredictor`.
 
     Raises:
@@ -223,17 +223,18 @@ def load(
     """
     folders = [folder for model in models or (SHIPPED,) for folder in members(Path(model))]
     loaded = [checkpoints.load(folder) for folder in folders]
-    kinds = {c.model.get("kind") == "lineage" for c in loaded}
+    kinds = {c.model.get("kind") in KINDS for c in loaded}
     if kinds == {False}:
         if search != "descend":
             raise UsageError(f"--search {search} asked of a model of genes", expected="a model of proteins")
         return Predictor(*loaded, ranks=ranks, **running)
     if len(kinds) > 1:
         raise UserError("models of genes and of proteins together", expected="an ensemble's models to read the same")
-    needless = [name for name, value in _USUAL.items() if running.get(name, value) != value]
+    used = {"device"} if any(c.model["kind"] == "taxoformer" for c in loaded) else set()
+    needless = [n for n, value in _USUAL.items() if n not in used and running.get(n, value) != value]
     if needless or ranks != "lineage":
         raise UsageError(f"--{(needless or ['ranks'])[0]} asked of a model of proteins", remedy="Leave it out.")
-    return ProteinPredictor(*loaded, search=search)
+    return ProteinPredictor(*loaded, search=search, device=running.get("device", "cpu"))
 
 
 def members(folder: Path) -> list[Path]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,39 +14,61 @@ from linnet import walk
 from linnet.checkpoint import Checkpoint, check_one_tree
 from linnet.compact_lineage import CompactLineageNetwork
 from linnet.decode import LineageCache
-from linnet.errors import UserError
+from linnet.errors import UsageError, UserError, missing_extra
 from linnet.kmers import Strand
-from linnet.prediction import DEFAULT_CONFIDENCE, Prediction, unreadable
+from linnet.prediction import DEFAULT_CONFIDENCE, Prediction, foreign, unreadable
 from linnet.records import SequenceRecord, as_records
+from linnet.released.taxoformer_names import Way
 from linnet.residues import WordReader, looks_like_bases
+from linnet.taxonomy import Taxon
 from linnet.walk import Fan, Walk, Walker
 
-Search = Literal["descend", "end", "beam"]
-"""Down to the most probable child each time; to the most probable end of all; to the best end that a beam finds."""
+if TYPE_CHECKING:
+    from linnet.released.taxoformer_model import TaxoFormer
+
+Search = Literal["descend", "end", "beam"] | Way
+"""Down to the most probable child each time; to the most probable end of all; to the best end that a beam finds. Of a
+model converted from TaxoFormer, the ways of its own code too."""
+KINDS = ("lineage", "taxoformer")
+"""Kinds of checkpoint that are models of proteins."""
 FLOOR = 0.01
 """Paths are not followed below this probability."""
 BEAM = 8
 
 
+class Network(Protocol):
+    """What a checkpoint's kind must offer."""
+
+    def walker_of(self, sequences: Sequence[str]) -> Walker:
+        """The model at work on these proteins."""
+        ...
+
+
 class ProteinPredictor:
-    """One checkpoint of kind `lineage`, or an ensemble of several on one tree; safe to share between threads.
+    """One checkpoint of a kind in `KINDS`, or an ensemble of several on one tree; safe to share between threads.
+
+    Args:
+        device: of models that torch runs, as it names it.
 
     Attributes:
-        block: proteins judged at once.
-        filled: always 0: proteins are read whole.
+        block: proteins judged at once; fewer where each takes long, so that all threads have work.
 
     Raises:
-        UserError: weights that do not fit their tree; models on different trees.
+        UserError: weights that do not fit their tree; models on different trees; a published search of another model,
+            or of several.
     """
 
-    block = 256
-    filled = 0
-
-    def __init__(self, *checkpoints: Checkpoint, search: Search = "descend") -> None:
+    def __init__(self, *checkpoints: Checkpoint, search: Search = "descend", device: str = "cpu") -> None:
         check_one_tree(checkpoints)
         self.checkpoint = first = checkpoints[0]
         self.taxonomy, self.search = first.taxonomy, search
-        self.networks = [_network(c) for c in checkpoints]
+        kinds = {c.model.get("kind") for c in checkpoints}
+        if search in get_args(Way) and (len(checkpoints) > 1 or kinds != {"taxoformer"}):
+            what = "an ensemble" if len(checkpoints) > 1 else "a model that is not TaxoFormer's"
+            raise UsageError(f"--search {search} asked of {what}", expected="one model converted from TaxoFormer",
+                             remedy="Use descend, end or beam.")  # fmt: skip
+        self.networks = [_network(c, device) for c in checkpoints]
+        self.block = 16 if "taxoformer" in kinds else 256
         self.least = first.calibration.kmers
         self._lineages = LineageCache(first.taxonomy)
         self._blas = ThreadpoolController()
@@ -66,10 +88,17 @@ class ProteinPredictor:
             readable = [i for i, reason in enumerate(reasons) if not reason]
             found = [unreadable(r.id, reason) for r, reason in zip(records, reasons, strict=True)]
             if readable:
-                walker = self.walker([records[i].sequence for i in readable])
-                for i, prediction in zip(readable, self.named(walker, [records[i].id for i in readable]), strict=True):
+                ids, sequences = [records[i].id for i in readable], [records[i].sequence for i in readable]
+                published = self.search in get_args(Way)
+                named = self._said(sequences, ids) if published else self.named(self.walker(sequences), ids)
+                for i, prediction in zip(readable, named, strict=True):
                     found[i] = prediction
             return found
+
+    @property
+    def filled(self) -> int:
+        """Proteins so far that were longer than a model's window; what lay beyond it was not read."""
+        return max(getattr(network, "filled", 0) for network in self.networks)
 
     def named(self, walker: Walker, ids: Sequence[str]) -> list[Prediction]:
         """Uncut predictions of a walker's records."""
@@ -78,9 +107,26 @@ class ProteinPredictor:
         return [unreadable(p.record_id, strange) if p.novelty[0] > 0.5 else p for p in found]
 
     def walker(self, sequences: Sequence[str]) -> Walker:
-        """The model, or the mean of several, at work on these proteins."""
-        walkers = [network.walker(network.reader.read(sequences)) for network in self.networks]
+        """The model, or the mean of several, at work on these proteins.
+
+        Raises:
+            UsageError: the search is a published one, which asks no walker.
+        """
+        if self.search in get_args(Way):
+            raise UsageError(f"--search {self.search} for groups of proteins", expected="descend, end or beam",
+                             remedy="The published ways answer for one protein at a time.")  # fmt: skip
+        walkers = [network.walker_of(sequences) for network in self.networks]
         return walkers[0] if len(walkers) == 1 else Mean(walkers)
+
+    def _said(self, sequences: Sequence[str], ids: Sequence[str]) -> list[Prediction]:
+        """Uncut predictions as the published code names them; it says nothing of ranks."""
+        network: Any = self.networks[0]  # checked: TaxoFormer
+        said = network.said(sequences, self.search)
+        return [
+            foreign(id, tuple(Taxon("no rank", name) for name in names), sure) if names
+            else unreadable(id, "the published code gives no name")
+            for id, (names, sure) in zip(ids, said, strict=True)
+        ]  # fmt: skip
 
     def _walks(self, walker: Walker) -> list[Walk]:
         if self.search == "descend":
@@ -135,12 +181,29 @@ def _way(state: Any, node: int, taxonomy: Any) -> NDArray[np.float64]:
     return np.asarray(before + fans[int(np.flatnonzero(taxonomy.children(parent) == node)[0])])
 
 
-def _network(checkpoint: Checkpoint) -> CompactLineageNetwork:
+class _Compact(CompactLineageNetwork):
+    def walker_of(self, sequences: Sequence[str]) -> Walker:
+        return self.walker(self.reader.read(sequences))
+
+
+def _network(checkpoint: Checkpoint, device: str) -> Network:
     try:
+        if checkpoint.model.get("kind") == "taxoformer":
+            return _taxoformer(checkpoint, device)
         settings = checkpoint.model["config"]["model"]["encoder"]
         reader = WordReader(tuple(settings["ks"]), int(settings["buckets"]))
-        return CompactLineageNetwork(checkpoint.tensors, reader, checkpoint.taxonomy, checkpoint.calibration)
+        return _Compact(checkpoint.tensors, reader, checkpoint.taxonomy, checkpoint.calibration)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise UserError(
             f"the model's weights do not fit its tree ({error})", remedy="Copy or train the model again."
         ) from error
+
+
+def _taxoformer(checkpoint: Checkpoint, device: str) -> TaxoFormer:
+    try:
+        from linnet.released.taxoformer_model import TaxoFormer
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise missing_extra("torch", "proteins", "this model") from error
+    return TaxoFormer(checkpoint, device)

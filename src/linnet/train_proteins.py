@@ -66,7 +66,7 @@ class Config:
     hide: float = 0.1
     """Share of steps down the tree in which the right taxon is hidden and stopping is right."""
     hold_out: float = 0.08
-    """Share of taxa of the labels set aside at random, with their proteins, to calibrate and measure on."""
+    """Share of the proteins set aside at random, to calibrate and measure on."""
     hidden_clades: float = 0.02
     """Share of the clades of each level set aside whole, so that their taxa are new."""
     refit: bool = True
@@ -169,9 +169,8 @@ def fit(
     counts = np.minimum(np.bincount(rank_of, minlength=len(taxon)), config.per_taxon)
     batch = min(config.batch, int(counts.sum()))
     per_epoch = -(-int(counts.sum()) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.epochs * per_epoch, pct_start=0.1
-    )
+    steps = max(11, config.epochs * per_epoch)  # of 10 steps the warming up would be none, and torch divides by it
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=steps, pct_start=0.1)
     views, started = config.model.views, time.monotonic()
     for epoch in range(1, config.epochs + 1):
         order = _capped(rank_of, config.per_taxon, random)
@@ -183,8 +182,8 @@ def fit(
                 (views.decoy if d else views.draw)(store.sequence(int(i)), random)
                 for i, d in zip(chosen[rows], decoy, strict=True)
             ]
-            steps = model.head.steps(np.where(decoy, 0, nodes[rows]), decoy, config.hide, random)
-            loss = path_loss(model(model.encoder.collate(seen), steps), steps)
+            work = model.head.steps(np.where(decoy, 0, nodes[rows]), decoy, config.hide, random)
+            loss = path_loss(model(model.encoder.collate(seen), work), work)
             optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -99,24 +99,34 @@ def descend(walker: Walker, floor: float = 0.0) -> list[Walk]:
 
     With a floor of 0.5 or more this is the deepest taxon as probable as that: no other path can be.
     """
-    states = walker.begin()
-    walks = [_first(walker)] * len(states)
+    tree, states = walker.taxonomy, walker.begin()
     lowest = np.log(floor) if floor > 0 else NEVER
-    going = [i for i, walk in enumerate(walks) if not walk.ended]
-    while going:
-        fan, after = walker.step([states[i] for i in going], np.array([walks[i].node for i in going], np.int64))
-        asked, going = going, []
-        for row, i in enumerate(asked):
-            log_p = fan.row(row)
-            states[i], walk = after[row], _stopping(walks[i], float(log_p[-1]))
-            if len(log_p) > 1:
-                best = int(log_p[:-1].argmax())
-                if walk.reached + float(log_p[best]) >= lowest:
-                    walk = _onward(walker, walk, int(walker.taxonomy.children(walk.node)[best]), float(log_p[best]))
-                    if not walk.ended:
-                        going.append(i)
-            walks[i] = walk
-    return walks
+    node, reached = np.zeros(len(states), np.int64), np.zeros(len(states))
+    events = _Events(tree)
+    going = np.arange(len(states))
+    while len(going):
+        passing = going[tree.child_count[node[going]] == 1] if walker.forced else going[:0]
+        while len(passing):  # through whatever needs no asking
+            events.stop(passing, np.full(len(passing), NEVER))
+            node[passing] = tree.level_order[tree.child_start[node[passing]]]
+            events.come(passing, node[passing], reached[passing])
+            passing = passing[tree.child_count[node[passing]] == 1]
+        leaf = tree.child_count[node[going]] == 0
+        events.stop(going[leaf], np.zeros(np.count_nonzero(leaf)))
+        going = going[~leaf]
+        if not len(going):
+            break
+        fan, after = walker.step([states[i] for i in going.tolist()], node[going])
+        for i, state in zip(going.tolist(), after, strict=True):
+            states[i] = state
+        events.stop(going, fan.log_F[fan.start[1:] - 1])
+        best, log_p = _best_children(fan)
+        log_p += reached[going]
+        onward = log_p >= lowest
+        going, best, log_p = going[onward], best[onward], log_p[onward]
+        node[going], reached[going] = tree.level_order[tree.child_start[node[going]] + best], log_p
+        events.come(going, node[going], reached[going])
+    return events.walks(len(states))
 
 
 def top(walker: Walker, k: int = 1, queue: int = 10_000) -> list[list[Walk]]:
@@ -150,7 +160,7 @@ def beam(walker: Walker, width: int) -> list[list[Walk]]:
         fan, states = walker.step([state for *_, state in flat], np.array([w.node for _, w, _ in flat], np.int64))
         grown: list[list[tuple[Walk, Any]]] = [[(walk, None) for walk in found] for found in ended]
         for row, (i, walk, _) in enumerate(flat):
-            grown[i] += [(new, states[row]) for new in _children(walker, walk, fan.row(row))]
+            grown[i] += [(new, states[row]) for new in _children(walker, walk, fan.row(row), width)]
         for i, found in enumerate(grown):
             best = sorted(found, key=lambda way: (-way[0].log_p, way[0].nodes))[:width]
             ended[i] = [walk for walk, _ in best if walk.ended]
@@ -173,15 +183,59 @@ def predictions(walks: Sequence[Walk], ids: Sequence[str], lineages: LineageCach
 # ---------------------------------------------------------------------- steps
 
 
+def _best_children(fan: Fan) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """The number of each row's most probable child, the first of equals, and its ln p."""
+    log_F = fan.log_F.astype(np.float64)
+    log_F[fan.start[1:] - 1] = NEVER  # stopping
+    highest = np.maximum.reduceat(log_F, fan.start[:-1])
+    at = np.flatnonzero(log_F == np.repeat(highest, np.diff(fan.start)))
+    return at[np.searchsorted(at, fan.start[:-1])] - fan.start[:-1], highest
+
+
+class _Events:
+    """What happens to records as they go down a tree, many at once, to be put together as their ways."""
+
+    def __init__(self, taxonomy: Taxonomy) -> None:
+        self._taxonomy = taxonomy
+        none = np.empty(0, np.int64)
+        self._come: list[tuple[NDArray[Any], ...]] = [(none, none, none)]
+        self._stop: list[tuple[NDArray[Any], ...]] = [(none, none)]
+
+    def come(self, records: NDArray[np.int64], nodes: NDArray[np.int64], clade: NDArray[np.float64]) -> None:
+        """These have come to taxa whose clades are so probable."""
+        self._come.append((records, nodes, clade))
+
+    def stop(self, records: NDArray[np.int64], log_p: NDArray[np.floating]) -> None:
+        """To stop where these are is so probable."""
+        self._stop.append((records, log_p.astype(np.float64)))
+
+    def walks(self, count: int) -> list[Walk]:
+        """The way of each of so many records."""
+        of_way, nodes, clade = self._by_record(self._come, count)
+        of_stop, log_p = self._by_record(self._stop, count)
+        leaf, walks = self._taxonomy.child_count == 0, []
+        for i in range(count):
+            way, stops = slice(of_way[i], of_way[i + 1]), slice(of_stop[i], of_stop[i + 1])
+            passed = tuple(nodes[way])
+            walks.append(Walk(passed, tuple(clade[way]), tuple(log_p[stops]), bool(leaf[passed[-1] if passed else 0])))
+        return walks
+
+    def _by_record(self, events: list[tuple[NDArray[Any], ...]], count: int) -> list[list[Any]]:
+        """Where each record's events begin, and then their columns, each record's in the order they came."""
+        records, *columns = (np.concatenate(column) for column in zip(*events, strict=True))
+        order = np.argsort(records, kind="stable")
+        start = np.searchsorted(records[order], np.arange(count + 1))
+        return [start.tolist(), *(column[order].tolist() for column in columns)]
+
+
 def _stopping(walk: Walk, log_stop: float) -> Walk:
     """The same way, knowing how probable it is to stop at its end."""
-    return replace(walk, stop=(*walk.stop, log_stop))
+    return Walk(walk.nodes, walk.clade, (*walk.stop, log_stop))
 
 
 def _onward(walker: Walker, walk: Walk, child: int, log_p: float) -> Walk:
     """The way on to a child, and through whatever needs no asking below it; ended where that is a leaf."""
-    on = replace(walk, nodes=(*walk.nodes, child), clade=(*walk.clade, walk.reached + log_p))
-    return _through(walker, on)
+    return _through(walker, Walk((*walk.nodes, child), (*walk.clade, walk.reached + log_p), walk.stop))
 
 
 def _first(walker: Walker) -> Walk:
@@ -195,16 +249,19 @@ def _through(walker: Walker, walk: Walk) -> Walk:
         child = int(tree.children(walk.node)[0])
         walk = Walk((*walk.nodes, child), (*walk.clade, walk.reached), (*walk.stop, NEVER))
     if not tree.child_count[walk.node]:
-        return replace(walk, stop=(*walk.stop, 0.0), ended=True)
+        return Walk(walk.nodes, walk.clade, (*walk.stop, 0.0), ended=True)
     return walk
 
 
-def _children(walker: Walker, walk: Walk, log_p: NDArray[np.floating]) -> list[Walk]:
-    """Every way on from a taxon, the end there among them."""
+def _children(walker: Walker, walk: Walk, log_p: NDArray[np.floating], most: int | None = None) -> list[Walk]:
+    """Every way on from a taxon, or the `most` most probable of them; besides, the end there."""
     here = _stopping(walk, float(log_p[-1]))
-    ways = [replace(here, ended=True)] if log_p[-1] > NEVER else []
-    children = walker.taxonomy.children(walk.node).tolist()
-    return ways + [_onward(walker, here, c, p) for c, p in zip(children, log_p[:-1].tolist(), strict=True)]
+    ways = [Walk(here.nodes, here.clade, here.stop, ended=True)] if log_p[-1] > NEVER else []
+    children, onward = walker.taxonomy.children(walk.node), log_p[:-1].astype(np.float64)
+    if most is not None and len(children) > most:
+        best = np.argsort(-(walk.reached + onward), kind="stable")[:most]
+        children, onward = children[best], onward[best]
+    return ways + [_onward(walker, here, c, p) for c, p in zip(children.tolist(), onward.tolist(), strict=True)]
 
 
 @dataclass

@@ -47,9 +47,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--group-by", metavar="contig|TABLE",
         help="one row for the proteins of each contig (ids as Prodigal makes them: contig_1, contig_2), or of each "
         "group of a table 'protein TAB group'")  # fmt: skip
-    add("--search", choices=["descend", "end", "beam"], default="descend",
+    add("--search", default="descend",
+        choices=["descend", "end", "beam", "published", "greedy", "min-edit", "published-beam"],
         help="descend: to the most probable child each time (default); end: the taxon at which the organism most "
-        "probably ends, by an exact search; beam: the same, searched along the 8 most probable paths")  # fmt: skip
+        "probably ends, by an exact search; beam: the same, searched along the 8 most probable paths. Of a model "
+        "converted from TaxoFormer also the ways of its own code, which --confidence 0 gives whole: published (up from "
+        "the deepest greedy name, its default), greedy, min-edit, published-beam")  # fmt: skip
 
     networks = parser.add_argument_group("Models that need torch (DeepTaxa's and their like)")
     add = networks.add_argument

@@ -55,6 +55,24 @@ def find(file: str) -> Found:
     return _checked(path, Path(match["file"]).name, sums)
 
 
+def encoder(given: str) -> Path:
+    """A folder or file of an encoder, by path or as hf://OWNER/REPOSITORY[@REVISION], fetched as safetensors.
+
+    Raises:
+        UserError: the hub does not answer, or has no such files.
+    """
+    if not given.startswith("hf://"):
+        return Path(given)
+    match = _HUB.fullmatch(given)
+    if match is None or match["file"]:
+        raise UsageError(f"--encoder {given}", expected="a folder, a file, or hf://OWNER/REPOSITORY[@REVISION]")
+    repository, revision = match["repository"], match["revision"]
+    weights = _download(repository, "model.safetensors", revision)
+    with suppress(UserError):  # it says how many heads; those of the published sizes are known without
+        _download(repository, "config.json", revision)
+    return weights.parent
+
+
 def tokenizer(given: str | None, name: str, revision: str | None, beside: Path) -> Pieces:
     """The vocabulary a user gave, or the one that a released file names.
 

@@ -17,7 +17,10 @@ from linnet.released import taxoformer_esm as esm
 from linnet.released import taxoformer_names
 from linnet.released.taxoformer_names import Collisions, Mapping, collisions
 
-__all__ = ["Collisions", "Config", "Mapping", "Released", "collisions", "read", "shapes"]
+__all__ = ["FILES", "Collisions", "Config", "Mapping", "Released", "collisions", "read", "shapes"]
+
+FILES = ("config.json", "model.safetensors", "phylo2_mapping.json", "parent_to_child_mapping.csv")
+"""The files of a release."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -88,13 +88,10 @@ def read(path: Path, heads: int | None = None, lora: Mapping[str, tuple[Tensor, 
     Raises:
         UserError: no such file; not an ESM-2 encoder; objects other than weights and plain values; misshapen weights.
     """
-    file = _file_in(path) if path.is_dir() else path
-    if not file.is_file():
-        raise UserError("no such file or folder", where=str(path), remedy="Check the path.")
+    file, *others = weight_files(path)
     state, said = (load(file), None) if file.suffix == ".safetensors" else _load_fair(file)
-    if re.fullmatch(r"model-\d+-of-\d+\.safetensors", file.name):
-        for other in sorted(file.parent.glob("model-*-of-*.safetensors")):
-            state.update(load(other))
+    for other in others:
+        state.update(load(other))
     if path.is_dir() and (path / "config.json").is_file():
         said = _hf_heads(path / "config.json") or said
     weights, strange = named(state)
@@ -102,6 +99,23 @@ def read(path: Path, heads: int | None = None, lora: Mapping[str, tuple[Tensor, 
         found = f"has weights that no ESM-2 has, '{strange[0]}'" if strange else "has no weights of an ESM-2"
         raise UserError(found, where=str(file), expected="an ESM-2 encoder, by fair-esm's or Hugging Face's names")
     return encoder(weights, str(file), heads or said, lora, scale)
+
+
+def weight_files(path: Path) -> list[Path]:
+    """The files of weights that an encoder is read from: one, or all parts.
+
+    Args:
+        path: a folder or a file.
+
+    Raises:
+        UserError: there is none, or more than one in a folder.
+    """
+    file = _file_in(path) if path.is_dir() else path
+    if not file.is_file():
+        raise UserError("no such file or folder", where=str(path), remedy="Check the path.")
+    if re.fullmatch(r"model-\d+-of-\d+\.safetensors", file.name):
+        return sorted(file.parent.glob("model-*-of-*.safetensors"))
+    return [file]
 
 
 def load(path: Path) -> dict[str, Tensor]:

@@ -11,10 +11,10 @@ import re
 import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,9 @@ from linnet.errors import UserError
 
 PAD, CONT, ABSENT = 0, 1, 2
 """Ids that are no names: an unused slot, a bin passed by, the end of a path."""
+
+Way = Literal["published", "greedy", "min-edit", "published-beam"]
+"""How the published code reads a lineage: up from the deepest greedy name; greedy; greedy, mended; its beam."""
 
 _SPECIAL = re.compile(r"[\W_]*(PAD|CONT|CONTINUE|ABSENT|STOP)(?![A-Za-z])", re.IGNORECASE)
 
@@ -48,6 +51,17 @@ class Mapping:
     children: dict[str, tuple[str, ...]]
     repeated: tuple[str, ...] = ()
 
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Mapping:
+        """What `to_json` gave."""
+        names = tuple(map(tuple, value["names"]))
+        children = {parent: tuple(some) for parent, some in value["children"].items()}
+        return cls(names, value["ids"], tuple(value["levels"]), children, tuple(value["repeated"]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, from which `from_json` makes an equal mapping."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
     @cached_property
     def name_of(self) -> tuple[dict[int, str], ...]:
         """Of each slot, names by id."""
@@ -67,6 +81,18 @@ class Mapping:
             for child in children:
                 found.setdefault(child, set()).add(parent)
         return {child: tuple(sorted(some)) for child, some in found.items()}
+
+    @cached_property
+    def places(self) -> dict[tuple[int, str], int]:
+        """Of each level and name of it, what `slot` gives."""
+        held: dict[tuple[int, str], int] = {}
+        read_back: dict[tuple[int, str], int] = {}
+        for slot, (level, some) in enumerate(zip(self.levels, self.names, strict=True)):
+            for name in some:
+                held.setdefault((level, name), slot)
+                if self.name_of[slot][self.ids[name]] == name:
+                    read_back.setdefault((level, name), slot)
+        return held | read_back
 
     def slot(self, level: int, name: str) -> int | None:
         """The first slot of a level that holds a name."""
@@ -127,6 +153,11 @@ class Count:
         some = list(found)
         return cls(len(some), tuple(some[:3]))
 
+    @property
+    def shown(self) -> str:
+        """The first few, and the end of a sentence."""
+        return ", ".join(map(repr, self.examples)) + (" ..." if self.number > len(self.examples) else ".")
+
 
 @dataclass(frozen=True)
 class Collisions:
@@ -163,12 +194,7 @@ class Collisions:
             (self.repeated, "are parents on several rows, of which only the last counts"),
             (self.undecodable, f"of {self.entries:,} cannot be read back"),
         )
-        lines = [
-            f"{count.number:,} names {what}: {', '.join(repr(name) for name in count.examples)}"
-            + (" ..." if count.number > len(count.examples) else ".")
-            for count, what in said
-            if count.number
-        ]
+        lines = [f"{count.number:,} names {what}: {count.shown}" for count, what in said if count.number]
         return lines or [f"All {self.entries:,} names can be read back."]
 
 
@@ -280,8 +306,12 @@ def json_of(path: Path) -> Any:
         UserError: there is no such file, or it is not JSON.
     """
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
     except FileNotFoundError:
         raise UserError("no such file", where=str(path), remedy="Download the whole folder again.") from None
     except ValueError as error:
         raise UserError(f"is not JSON ({error})", where=str(path), remedy="Download it again.") from error
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text}, which is no number of JSON")

@@ -87,7 +87,7 @@ class Published(nn.Module):
         """
         slots, heads = len(self.levels_S), self.config.decoder_heads
         layers = [layer for layer in self.decoder.decoder.layers if isinstance(layer, nn.TransformerDecoderLayer)]
-        taken = [_taken(layer.multihead_attn, z_BD) for layer in layers]
+        taken = [taken_from(layer.multihead_attn, z_BD) for layer in layers]
         shape = (len(layers), 2, len(z_BD), heads, slots, z_BD.shape[1] // heads)
         kept = torch.empty(shape, dtype=z_BD.dtype, device=z_BD.device)
         tokens_BS = torch.empty((len(z_BD), slots), dtype=torch.long, device=z_BD.device)
@@ -122,7 +122,7 @@ class Published(nn.Module):
         )
 
 
-def _taken(attention: nn.MultiheadAttention, z_BD: Tensor) -> Tensor:
+def taken_from(attention: nn.MultiheadAttention, z_BD: Tensor) -> Tensor:
     """What attention over the single vector z gives, (B, D), whatever asks."""
     value_DD, bias_D = attention.in_proj_weight[-z_BD.shape[1] :], attention.in_proj_bias[-z_BD.shape[1] :]
     return torch.as_tensor(attention.out_proj(f.linear(z_BD, value_DD, bias_D)))
@@ -148,7 +148,7 @@ def min_edit(network: Published, mapping: Mapping, z_D: Tensor, names: Sequence[
             tokens_S = _scoring(mapping, path)
             bins = mapping.slots[level]
             tokens_S[bins.start : bins.stop] = CONT
-            log_p_SV = _log_p(network, z_D, tokens_S[: bins.stop])
+            log_p_SV = log_p(network, z_D, tokens_S[: bins.stop])
             name = max(slots, key=lambda child: log_p_SV[slots[child], mapping.ids[child]])
         path.append(name)
     return tuple(path)
@@ -163,7 +163,7 @@ def beam(network: Published, mapping: Mapping, z_D: Tensor, k: int = 1, topn_bin
     ABSENT's probability where that is among the likeliest ids of the next level's first slot, and for nothing where
     none of the next level's candidates may follow; a level without candidates is passed over.
     """
-    log_p_SV = _log_p(network, z_D, network.greedy_cached(z_D[None])[0].cpu().numpy())
+    log_p_SV = log_p(network, z_D, network.greedy_cached(z_D[None])[0].cpu().numpy())
     top_SN = np.argsort(-log_p_SV, axis=1, kind="stable")[:, :topn_bin]
     alive: dict[tuple[str, ...], float] = {(): 0.0}
     ended: dict[tuple[str, ...], float] = {}
@@ -219,7 +219,7 @@ def confidence(network: Published, mapping: Mapping, z_D: Tensor, names: Sequenc
         levels: how many names are counted; the published figure takes 7.
     """
     tokens_S = _scoring(mapping, names)
-    log_p_SV = _log_p(network, z_D, tokens_S)
+    log_p_SV = log_p(network, z_D, tokens_S)
     places = ((mapping.slot(level, name), name) for level, name in enumerate(names, start=1))
     scored = [float(log_p_SV[slot, mapping.ids[name]]) for slot, name in places if slot is not None][:levels]
     return math.exp(sum(scored) / len(scored)) if scored else 0.0
@@ -240,7 +240,7 @@ def _scoring(mapping: Mapping, names: Sequence[str]) -> NDArray[np.int64]:
 
 
 @torch.inference_mode()
-def _log_p(network: Published, z_D: Tensor, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
+def log_p(network: Published, z_D: Tensor, tokens: NDArray[np.int64]) -> NDArray[np.float32]:
     """Log-probabilities (S, V) of each slot's ids, given the tokens before it."""
     logits = network.logits(z_D[None], torch.from_numpy(tokens)[None].to(z_D.device))[0]
     return np.asarray(logits.float().log_softmax(dim=1).cpu().numpy(), np.float32)

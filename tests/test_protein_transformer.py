@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from test_lineage_code import of_parents  # noqa: E402
 
 from linnet import checkpoint as checkpoints  # noqa: E402
 from linnet import walk  # noqa: E402
+from linnet.__main__ import main  # noqa: E402
 from linnet.encoders import esm  # noqa: E402
 from linnet.errors import UserError  # noqa: E402
 from linnet.families.protein_transformer import Config, ProteinTransformer, load  # noqa: E402
@@ -61,3 +63,19 @@ def test_a_model_without_a_weight_is_refused(trained: ProteinTransformer) -> Non
     del broken["decoder.output_head.bias"]
     with pytest.raises(UserError, match=r"no weights decoder\.output_head\.bias"):
         load(checkpoints.Checkpoint(whole.model, broken, whole.taxonomy, whole.calibration))
+
+
+def test_a_kept_model_names_proteins(
+    trained: ProteinTransformer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoints.save(trained.checkpoint(), tmp_path / "m")
+    (tmp_path / "p.faa").write_text("".join(f">p{i}\n{s}\n" for i, s in enumerate(PROTEINS)))
+    argv = ["classify", str(tmp_path / "p.faa"), "--model", str(tmp_path / "m"), "--format", "jsonl"]
+    assert main(argv) == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    tree = trained.tables.taxonomy
+    assert [a["lineage"][-1]["name"] for a in answers] == [tree.names[int(n)] for n in LABELS]
+    both = [*argv, "--model", str(tmp_path / "m"), "--search", "end"]  # the same twice: a mean of equals
+    assert main(both) == 0
+    again = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [a["lineage"][-1]["name"] for a in again] == [a["lineage"][-1]["name"] for a in answers]

@@ -103,8 +103,10 @@ class Prediction:
         if cut == len(self.lineage) and cut:
             return replace(self, cut=cut, stopped=Stopped.NAMED, reason="")
         new = cut < len(self.novelty) and self.novelty[cut] > 0.5
-        reason = "" if cut else f"no domain reaches the confidence {minimum:g}"
-        return replace(self, cut=cut, stopped=Stopped.NOVEL if new else Stopped.UNSURE, reason=reason)
+        reason = (
+            f"no domain reaches the confidence {minimum:g}" if self.lineage else "its place in the tree is not known"
+        )
+        return replace(self, cut=cut, stopped=Stopped.NOVEL if new else Stopped.UNSURE, reason="" if cut else reason)
 
 
 def unreadable(record_id: str, reason: str) -> Prediction:

@@ -24,8 +24,10 @@ from linnet.protein_predictor import KINDS, ProteinPredictor, Search
 from linnet.rank_scores import RankScores
 from linnet.records import SequenceRecord, as_records
 
-SHIPPED = Path(__file__).parent / "models" / "rrna"
-"""The model that comes with the package."""
+MODELS = Path(__file__).parent / "models"
+"""The models that come with the package, which may be named without a path: `rrna` and `proteins`."""
+SHIPPED = MODELS / "rrna"
+"""The one that is used where none is named."""
 
 _USUAL = {"letters": "tidy", "precision": "fp32", "device": "cpu", "engine": "auto"}
 
@@ -214,8 +216,8 @@ def load(
     """Model folders, one or an ensemble, or without any the model that comes with the package.
 
     Args:
-        models: a model folder, or a folder of them, which is an ensemble.
-        ranks, running: of models of genes, as for `Predictor`; TaxoFormer has the device.
+        models: a model folder, a folder of them, which is an ensemble, or `rrna` or `proteins`.
+        ranks, running: of models of genes, as for `Predictor`; models of proteins that torch runs have the device.
         search: of models of proteins, as for `ProteinPredictor`.
 
     Raises:
@@ -230,7 +232,7 @@ def load(
         return Predictor(*loaded, ranks=ranks, **running)
     if len(kinds) > 1:
         raise UserError("models of genes and of proteins together", expected="an ensemble's models to read the same")
-    used = {"device"} if any(c.model["kind"] == "taxoformer" for c in loaded) else set()
+    used = {"device"} if any(c.model["kind"] != "lineage" for c in loaded) else set()
     needless = [n for n, value in _USUAL.items() if n not in used and running.get(n, value) != value]
     if needless or ranks != "lineage":
         raise UsageError(f"--{(needless or ['ranks'])[0]} asked of a model of proteins", remedy="Leave it out.")
@@ -238,7 +240,10 @@ def load(
 
 
 def members(folder: Path) -> list[Path]:
-    """The models of an ensemble folder, by name; of anything else itself."""
+    """The models of an ensemble folder, by name; of anything else itself. `rrna` and `proteins` are the package's own,
+    where there is no such folder."""
+    if not folder.exists() and (MODELS / folder.name).is_dir() and folder.parent == Path():
+        folder = MODELS / folder.name
     if (folder / "model.json").exists() or not folder.is_dir():
         return [folder]
     return sorted(p.parent for p in folder.glob("*/model.json") if not p.parent.name.startswith(".")) or [folder]

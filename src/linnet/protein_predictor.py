@@ -24,12 +24,13 @@ from linnet.taxonomy import Taxon
 from linnet.walk import Fan, Walk, Walker
 
 if TYPE_CHECKING:
+    from linnet.families.protein_transformer import ProteinTransformer
     from linnet.released.taxoformer_model import TaxoFormer
 
 Search = Literal["descend", "end", "beam"] | Way
 """Down to the most probable child each time; to the most probable end of all; to the best end that a beam finds. Of a
 model converted from TaxoFormer, the ways of its own code too."""
-KINDS = ("lineage", "taxoformer")
+KINDS = ("lineage", "decoder", "taxoformer")
 """Kinds of checkpoint that are models of proteins."""
 FLOOR = 0.01
 """Paths are not followed below this probability."""
@@ -68,7 +69,7 @@ class ProteinPredictor:
             raise UsageError(f"--search {search} asked of {what}", expected="one model converted from TaxoFormer",
                              remedy="Use descend, end or beam.")  # fmt: skip
         self.networks = [_network(c, device) for c in checkpoints]
-        self.block = 16 if "taxoformer" in kinds else 256
+        self.block = 256 if kinds == {"lineage"} else 16
         self.least = first.calibration.kmers
         self._lineages = LineageCache(first.taxonomy)
         self._blas = ThreadpoolController()
@@ -178,6 +179,8 @@ def _way(state: Any, node: int, taxonomy: Any) -> NDArray[np.float64]:
     if came == -1:
         return np.asarray(before)
     parent, fans = came
+    while int(taxonomy.parent[node]) != parent:  # passed without asking, from the child that was chosen
+        node = int(taxonomy.parent[node])
     return np.asarray(before + fans[int(np.flatnonzero(taxonomy.children(parent) == node)[0])])
 
 
@@ -190,6 +193,8 @@ def _network(checkpoint: Checkpoint, device: str) -> Network:
     try:
         if checkpoint.model.get("kind") == "taxoformer":
             return _taxoformer(checkpoint, device)
+        if checkpoint.model.get("kind") == "decoder":
+            return _transformer(checkpoint, device)
         settings = checkpoint.model["config"]["model"]["encoder"]
         reader = WordReader(tuple(settings["ks"]), int(settings["buckets"]))
         return _Compact(checkpoint.tensors, reader, checkpoint.taxonomy, checkpoint.calibration)
@@ -207,3 +212,13 @@ def _taxoformer(checkpoint: Checkpoint, device: str) -> TaxoFormer:
             raise
         raise missing_extra("torch", "proteins", "this model") from error
     return TaxoFormer(checkpoint, device)
+
+
+def _transformer(checkpoint: Checkpoint, device: str) -> ProteinTransformer:
+    try:
+        from linnet.families import protein_transformer
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise missing_extra("torch", "proteins", "this model") from error
+    return protein_transformer.load(checkpoint, device)

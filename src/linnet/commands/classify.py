@@ -30,8 +30,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("sequences", nargs="+", metavar="SEQUENCES", help="FASTA or FASTQ files, or '-'")
     add("--model", type=Path, action=Several, metavar="FOLDER",
-        help="a trained model (default: the 16S model that comes with linnet); given several times, or a folder of "
-        "models: an ensemble, whose probabilities are averaged")  # fmt: skip
+        help="a trained model, or 'proteins', the protein model that comes with linnet (default: its 16S model); given "
+        "several times, or a folder of models: an ensemble, whose probabilities are averaged")  # fmt: skip
     add_output(parser)
     add("--confidence", type=probability, default=DEFAULT_CONFIDENCE, metavar="P",
         help="keep names at least this probable, 0 to 1 (default: %(default)s); 'recut' moves it later")  # fmt: skip

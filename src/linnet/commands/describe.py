@@ -12,7 +12,7 @@ from pathlib import Path
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("model", nargs="?", type=Path, metavar="MODEL", help="the model (default: the one that comes with linnet)")
+    add("model", nargs="?", type=Path, metavar="MODEL", help="the model; rrna (default) and proteins come with linnet")
     add("--out", type=Path, metavar="FILE", help="write everything as JSON instead")
 
 

@@ -43,7 +43,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--sequences", type=Path, action=Several, metavar="FASTA",
         help="references; several times for several files")  # fmt: skip
     parser.add_argument("--taxonomy", type=Path, metavar="TABLE",
-        help="rrna: their lineages (default: in the headers); proteins: the tree, as NCBI's taxdump.tar.gz")  # fmt: skip
+        help="rrna: their lineages (default: in the headers); proteins: the tree (NCBI's taxdump.tar.gz)")  # fmt: skip
     parser.add_argument("--accessions", type=Path, action=Several, metavar="TABLE",
         help="proteins: taxids by accession, as NCBI's prot.accession2taxid.gz, or 'id TAB taxid'")  # fmt: skip
     parser.add_argument("--eggnog", action="store_true", help="proteins: ids are eggNOG's, 'taxid.locus'")

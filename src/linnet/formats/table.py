@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TextIO
 
 from linnet.prediction import Prediction, Stopped
+from linnet.taxonomy import CANONICAL
 
 _COLUMNS = (("record", 22), ("strand", 6), ("rank", 8), ("name", 34), ("conf.", 5), ("within", 0))
 
@@ -29,7 +30,7 @@ def _cells(prediction: Prediction) -> list[str]:
     return [
         prediction.record_id,
         prediction.strand,
-        kept[-1].rank,
+        CANONICAL.get(kept[-1].rank, kept[-1].rank),
         kept[-1].name,
         f"{prediction.kept_confidence:.2f}",
         within,

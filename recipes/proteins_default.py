@@ -3,14 +3,15 @@
     python recipes/proteins_default.py --proteins proteins_taxid.tsv.xz --taxonomy ncbi_partial_nodes.tsv.gz \\
         --out src/linnet/models/proteins
 
-PROTEINS is a table 'accession, taxid, source, sequence' with a header, of which these sources are taken, all under the MIT
-licence with sequences of UniProt (CC BY 4.0) and NCBI (public domain):
+PROTEINS is a table 'accession, taxid, source, sequence' with a header, of which these sources are taken, all under
+the MIT licence with sequences of UniProt (CC BY 4.0) and NCBI (public domain):
 
     mmseqs2_db         soedinglab/MMseqs2, data/DB.fasta and data/targetDB.fasta: taxids of the headers (OX=, [TaxId:])
     viral_annotation   jimdavis1/Viral_Annotation, PSSM-Alignments: at most 60 a taxon and product
     gruber_viral       gruber-sciencelab/VirusHostInteractionAtlas, 200 RefSeq genomes of viruses
 
-The proteins of examples/proteins.faa are left out, so that they are new to the model. TAXONOMY is a table 'taxid, parent, rank, name' of NCBI's taxonomy (public domain).
+The proteins of examples/proteins.faa are left out, so that they are new to the model. TAXONOMY is a table
+'taxid, parent, rank, name' of NCBI's taxonomy (public domain).
 """
 
 from __future__ import annotations

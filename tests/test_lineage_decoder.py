@@ -11,7 +11,14 @@ torch = pytest.importorskip("torch")
 from linnet import walk  # noqa: E402
 from linnet.lineage_code import LineageCode  # noqa: E402
 from linnet.lineage_decoder import (  # noqa: E402
-    Config, DecoderWalker, LineageDecoder, Memory, Tables, lessons, path_loss, row_loss,
+    Config,
+    DecoderWalker,
+    LineageDecoder,
+    Memory,
+    Tables,
+    lessons,
+    path_loss,
+    row_loss,
 )  # fmt: skip
 from linnet.taxonomy import Taxonomy  # noqa: E402
 
@@ -145,7 +152,9 @@ def test_the_loss_is_that_of_the_answers_down_each_path(
         assert got == pytest.approx(total / len(tree), rel=1e-4)
 
 
-def test_batch_mates_and_padding_change_nothing(trained: tuple[LineageDecoder, Tables, torch.Tensor, np.ndarray]) -> None:
+def test_batch_mates_and_padding_change_nothing(
+    trained: tuple[LineageDecoder, Tables, torch.Tensor, np.ndarray],
+) -> None:
     decoder, tables, _, _ = trained
     memory = Memory(torch.randn(3, 4, 16), torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]]) > 0)
     together = walk.descend(DecoderWalker(decoder, tables, memory))

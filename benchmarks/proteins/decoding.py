@@ -3,9 +3,9 @@
     python benchmarks/proteins/decoding.py [--batch 32] [--taxonomy TREE]
 
 One thread, CPU seconds, weights at random: their values do not matter to the cost, save for where the paths lead, so
-each path is led to a taxon drawn at random from the tree. Both go through the same modules. Without a cache, as the published code decodes, every slot of
-the row is a pass over all slots before it and a score for each of 15,000 tokens; one protein at a time. Without
---taxonomy a tree of 1.4 million taxa on 37 levels is made.
+each path is led to a taxon drawn at random from the tree. Both go through the same modules. Without a cache, as the
+published code decodes, every slot of the row is a pass over all slots before it and a score for each of 15,000 tokens;
+one protein at a time. Without --taxonomy a tree of 1.4 million taxa on 37 levels is made.
 """
 
 from __future__ import annotations

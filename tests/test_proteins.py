@@ -466,6 +466,17 @@ def test_a_cut_is_moved_in_a_table_as_in_the_predictions(
                 assert (q.record_id, q.reason) == (p.record_id, p.recut(minimum).reason)
 
 
+@pytest.mark.parametrize("lacking", [["taxid", "kept"], ["agreement", "taxid", "kept"]])
+def test_tables_of_before_there_were_taxids_are_read_too(
+    tmp_path: Path, model: Path, faa: Path, lacking: list[str]
+) -> None:
+    table, old = classified(tmp_path / "x.tsv", faa, "--model", model), tmp_path / "old.tsv"
+    rows = [line.split("\t") for line in table.read_text().splitlines()]
+    assert rows[0][-len(lacking) :] == lacking
+    old.write_text("".join("\t".join(row[: -len(lacking)]) + "\n" for row in rows))
+    assert list(formats.iterate(old)) == list(formats.iterate(table))
+
+
 def test_proteins_have_no_strand_and_no_mates(tmp_path: Path, model: Path, faa: Path) -> None:
     plain = classified(tmp_path / "a.tsv", faa, "--model", model).read_bytes()
     for flags in (["--strand", "reverse"], ["--mates", "forward"], ["--mates", "refuse"]):

@@ -118,6 +118,15 @@ def test_hidden_clades_are_new_and_those_held_out_at_random_mostly_known() -> No
     assert np.mean([held.truth[id] in held.known for id in held.natural]) > 0.9
 
 
+def test_of_a_clade_that_is_hidden_nothing_counts_as_held_out_at_random() -> None:
+    store, tree = world()
+    _, held = train_proteins.train(store, tree, replace(QUICK, epochs=1, hold_out=0.5, hidden_clades=0.5))
+    natural = set(held.natural)
+    hidden = {held.truth[id] for id in held.truth if id not in natural}
+    assert len(hidden) > 1
+    assert not hidden & {held.truth[id] for id in natural}
+
+
 def test_as_many_are_held_out_as_asked_for_and_each_has_its_own_truth() -> None:
     store, tree = world()
     _, held = trained()
@@ -163,7 +172,9 @@ class Watched(Listed):
 
 
 def test_a_pass_sees_of_each_taxon_all_or_the_cap_drawn_anew() -> None:
-    store, tree = world()
+    in_order, tree = world()
+    order = np.random.default_rng(1).permutation(len(in_order)).tolist()
+    store = Listed([in_order.names[i] for i in order], [in_order.sequences[i] for i in order], in_order.nodes[order])
     watched = Watched(store.names, store.sequences, store.nodes)
     cap, epochs = 5, 6
     config = replace(CONFIG, per_taxon=cap, epochs=epochs)

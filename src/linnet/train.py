@@ -208,7 +208,7 @@ def fit(data: Labelled, tree: Taxonomy, config: Config, log: Log) -> Model:
     batch = min(config.batch, len(data.nodes))
     per_epoch = -(-len(data.nodes) // batch)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=config.epochs * per_epoch, pct_start=0.1
+        optimizer, config.learning_rate, total_steps=max(config.epochs * per_epoch, 11), pct_start=0.1
     )
     started = time.monotonic()
     for epoch in range(1, config.epochs + 1):

@@ -29,7 +29,7 @@ from linnet.released import taxoformer, taxoformer_model  # noqa: E402
 from linnet.released import taxoformer_net as net  # noqa: E402
 from linnet.released.taxoformer_names import ABSENT, CONT, PAD  # noqa: E402
 from linnet.released.taxoformer_walker import Code, PublishedWalker  # noqa: E402
-from linnet.taxonomy import Taxonomy  # noqa: E402
+from linnet.taxonomy import Taxon, Taxonomy  # noqa: E402
 
 WAYS = ("published", "greedy", "min-edit", "published-beam")
 LETTERS = "ACDEFGHIKLMNPQRSTVWY"
@@ -169,6 +169,37 @@ def test_names_stand_below_a_parent_that_is_one_level_up(tmp_path: Path) -> None
     assert ("Viruses", "P V1") in at and ("Viruses", "P V1", "C V11", "G V110", "P V1") in at
     assert found.orphans.number == 4 and found.unreachable.number == 0
     assert all(rank == "no rank" for rank, _, _ in found.taxonomy.lineage(len(found.taxonomy) - 1))
+
+
+def test_names_get_ranks_and_taxids_of_a_taxonomy() -> None:
+    """Homonyms by the parents they stand below; a name that the taxonomy has twice elsewhere gets none."""
+    ours = Taxonomy.from_lineages(
+        tuple(Taxon("no rank", name) for name in path.split("/"))
+        for path in ("Bacteria/Alpha/Twin", "Viruses/Beta/Twin", "Viruses/Nobody", "Viruses/Double")
+    )
+    theirs = Taxonomy.from_lineages(
+        (Taxon("superkingdom", top, i), Taxon("genus", genus, i + 1), Taxon("species", name, i + 2))
+        for i, (top, genus, name) in enumerate(
+            (
+                ("Bacteria", "Alpha", "Twin"),
+                ("Viruses", "Beta", "Twin"),
+                ("Archaea", "C", "Double"),
+                ("Else", "D", "Double"),
+            ),
+            1,
+        )
+        for i in (10 * i,)
+    )
+    found, count = taxoformer_model.ranked(ours, theirs)
+    taxa = {
+        "/".join(t.name for t in found.lineage(n)): (found.rank(n), int(found.taxids[n])) for n in range(len(found))
+    }
+    assert taxa == {
+        "": ("root", 0), "Bacteria": ("superkingdom", 10), "Bacteria/Alpha": ("genus", 11),
+        "Bacteria/Alpha/Twin": ("species", 12), "Viruses": ("superkingdom", 20), "Viruses/Beta": ("genus", 21),
+        "Viruses/Beta/Twin": ("species", 22), "Viruses/Nobody": ("no rank", 0), "Viruses/Double": ("no rank", 0),
+    }  # fmt: skip
+    assert count == 6
 
 
 def test_what_has_no_parent_one_level_up_is_counted() -> None:
@@ -412,7 +443,7 @@ def test_a_release_without_its_encoder_asks_for_one(tmp_path: Path, capsys: Any)
     ("arguments", "message"),
     [
         (["taxoformer", "a", "b"], "2 folders. Expected one release of TaxoFormer at a time"),
-        (["taxoformer", "a", "--taxonomy", "t"], "--taxonomy for taxoformer. Expected it for deeptaxa. Leave it out."),
+        (["taxoformer", "a", "--region", "V4"], "--region for taxoformer. Expected it for deeptaxa. Leave it out."),
         (["deeptaxa", "a", "--taxonomy", "t", "--encoder", "e"], "--encoder for deeptaxa"),
         (["deeptaxa", "a"], "no --taxonomy. Expected --taxonomy TABLE"),
     ],

@@ -11,13 +11,14 @@ within which. The tokenizer that a file names is looked for beside it, then fetc
 
 taxoformer: FILES is the one folder of the release, with config.json, model.safetensors, phylo2_mapping.json and
 parent_to_child_mapping.csv. Its ESM-2, which the published release leaves out, is given with --encoder and becomes part
-of the model.
+of the model. The release holds names alone: with --taxonomy taxdump.tar.gz they get NCBI's ranks and taxids.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +34,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("files", nargs="+", metavar="FILES",
         help="released checkpoints, or hf://OWNER/REPOSITORY/FILE[@REVISION]; of TaxoFormer its folder")  # fmt: skip
     add("--out", required=True, type=Path, metavar="FOLDER", help="the model; of several files, a folder of models")
+    add("--taxonomy", type=Path, metavar="TABLE",
+        help="deeptaxa: the lineages that the model was trained with, needed; taxoformer: a taxdump, or another tree "
+        "that 'linnet code' reads, for ranks and taxids")  # fmt: skip
     deeptaxa = parser.add_argument_group("DeepTaxa")
     add = deeptaxa.add_argument
-    add("--taxonomy", type=Path, metavar="TABLE", help="the lineages that the model was trained with; needed")
     add("--tokenizer", metavar="FILE", help="tokenizer.json, a folder with one, or hf://OWNER/REPOSITORY@REVISION")
     add("--region", choices=["any", "full", "V4", "V3-V4"],
         help="what it was trained on, to notice reads of another region (default: by the file's name)")  # fmt: skip
@@ -74,7 +77,7 @@ def run(args: argparse.Namespace) -> None:
 
 def _check(args: argparse.Namespace) -> None:
     """Refuse what one system needs and another has no use for."""
-    own = {"deeptaxa": ("taxonomy", "tokenizer", "region"), "taxoformer": ("encoder",)}
+    own = {"deeptaxa": ("tokenizer", "region"), "taxoformer": ("encoder",)}
     for system, flags in own.items():
         for flag in flags:
             if system != args.system and getattr(args, flag) is not None:
@@ -87,6 +90,7 @@ def _check(args: argparse.Namespace) -> None:
 
 def _taxoformer(folder: str, args: argparse.Namespace) -> Checkpoint:
     from linnet.released import source, taxoformer, taxoformer_esm, taxoformer_model
+    from linnet.taxonomies import read_taxonomy
 
     encoder = source.encoder(args.encoder) if args.encoder else None
     released = taxoformer.read(Path(folder), encoder)
@@ -96,6 +100,10 @@ def _taxoformer(folder: str, args: argparse.Namespace) -> Checkpoint:
         weights = [source.find(str(file)) for file in taxoformer_esm.weight_files(encoder)]
         origin["encoder"] = {"from": args.encoder, "sha256": {file.path.name: file.sha256 for file in weights}}
     tree = taxoformer_model.tree(released.mapping)
+    if args.taxonomy:
+        taxonomy, count = taxoformer_model.ranked(tree.taxonomy, read_taxonomy(args.taxonomy))
+        tree = replace(tree, taxonomy=taxonomy)
+        _log(f"{count:,} of {len(taxonomy) - 1:,} taxa have got a rank and a taxid of {args.taxonomy}")
     for line in (*released.notes, *taxoformer.collisions(released.mapping).lines(), *tree.lines()):
         _log(line)
     return taxoformer_model.checkpoint(released, tree, origin)

@@ -82,6 +82,25 @@ def tree(mapping: names_of.Mapping) -> Tree:
     return Tree(taxonomy, Count.of(orphans), Count.of(unreachable))
 
 
+def ranked(tree: Taxonomy, known: Taxonomy) -> tuple[Taxonomy, int]:
+    """The same tree with the ranks and taxids of another, such as NCBI's, and how many taxa have got them.
+
+    A taxon is matched by its name: among those of that name, the one below its parent's match, else the only one.
+    """
+    match, used = np.zeros(len(tree), np.int64), {0}
+    for node in range(1, len(tree)):  # parents come before their children
+        named = [n for n in known.nodes_named(tree.names[node]) if n not in used]
+        near = [n for n in named if known.parent[n] == match[tree.parent[node]]]
+        found = near or named
+        if len(found) == 1:
+            match[node] = found[0]
+            used.add(found[0])
+    words = ("root", "no rank", *known.rank_names)
+    codes = np.where(match > 0, 2 + known.rank_code[match].astype(np.int64), np.minimum(np.arange(len(tree)), 1))
+    taxids = np.where(match > 0, known.taxids[match], 0)
+    return Taxonomy.from_parents(tree.parent, tree.names, (codes, words), taxids), int((match > 0).sum())
+
+
 def checkpoint(released: Released, found: Tree, origin: Mapping[str, Any]) -> Checkpoint:
     """A model folder's content, weights in float32, the encoder's among them.
 

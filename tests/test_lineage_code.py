@@ -203,6 +203,13 @@ def test_lineages_are_shown_as_tokens_and_tokens_as_lineages(table: str, capsys:
     assert "species Morganella morganii (taxid 7)" in one
     assert main(["code", "--taxonomy", table, "--tokens", "3 3 3"]) == 0
     assert capsys.readouterr().out == one
+    for asked in (
+        "Bacteria;Morganella;Morganella morganii",
+        "d__Bacteria; s__Morganella morganii",
+        "s__Morganella morganii",
+    ):
+        assert main(["code", "--taxonomy", table, asked]) == 0
+        assert capsys.readouterr().out == one
     assert main(["code", "--taxonomy", table, "8"]) == 0
     assert "tokens: 4 2  (then 1 times 0)" in capsys.readouterr().out
     assert main(["code", "--taxonomy", table]) == 0
@@ -221,7 +228,7 @@ def test_a_table_of_all_taxa_is_written(table: str, tmp_path: Path) -> None:
     [
         (["Morganella"], "2 taxa are called 'Morganella'"), (["Nobody"], "no taxon is called"), (["77"], "no taxid 77"),
         (["--tokens", "3 3 3 3"], "up to 3 whole numbers"), (["--tokens", "1 3 3"], "row 1, slot 1"),
-        (["--tokens", "x"], "whole numbers"), (["d__Bacteria;g__Nobody"], "'Nobody' is not in the tree below 'Bacteria'"),
+        (["--tokens", "x"], "whole numbers"), (["d__Bacteria;g__Nobody"], "no taxon is called 'g__Nobody' below 'Bacteria'"),
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_said(table: str, capsys: pytest.CaptureFixture[str], asked: list[str], said: str) -> None:

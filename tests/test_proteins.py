@@ -26,7 +26,7 @@ from linnet.prediction import Prediction, Stopped  # noqa: E402
 from linnet.predictor import SHIPPED, load  # noqa: E402
 from linnet.protein_predictor import ProteinPredictor  # noqa: E402
 from linnet.records import SequenceRecord  # noqa: E402
-from linnet.taxonomy import RANKS, Taxonomy, canonical  # noqa: E402
+from linnet.taxonomy import RANKS, Taxonomy  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -451,19 +451,22 @@ def test_several_models_are_asked_together(tmp_path: Path, model: Path, other: P
     assert all(same(a, b) for a, b in zip(said, formats.iterate(out), strict=True))
 
 
-def test_a_cut_is_moved_in_a_table_as_in_the_predictions(
-    tmp_path: Path, model: Path, faa: Path, queries: list[SequenceRecord]
+def test_a_cut_is_moved_where_every_taxon_is_held(
+    tmp_path: Path, model: Path, faa: Path, queries: list[SequenceRecord], capsys: pytest.CaptureFixture[str]
 ) -> None:
     said = load(model).predict(queries)
-    for ending in ("tsv", "csv", "jsonl"):
-        table = classified(tmp_path / f"x.{ending}", faa, "--model", model, "--confidence", 0.7)
-        for minimum in (0.0, 0.5, 0.95):
-            out = tmp_path / f"cut.{ending}"
-            assert main(["recut", str(table), "--confidence", str(minimum), "--out", str(out)]) == 0
-            for p, q in zip(said, formats.iterate(out), strict=True):
-                wanted = [t and t.name for t in canonical(p.recut(minimum).kept)]
-                assert [t and t.name for t in canonical(q.kept)] == wanted
-                assert (q.record_id, q.reason) == (p.record_id, p.recut(minimum).reason)
+    whole = classified(tmp_path / "x.jsonl", faa, "--model", model, "--confidence", 0.7)
+    for minimum in (0.0, 0.5, 0.95):
+        out = tmp_path / "cut.jsonl"
+        assert main(["recut", str(whole), "--confidence", str(minimum), "--out", str(out)]) == 0
+        for p, q in zip(said, formats.iterate(out), strict=True):
+            assert q.kept == p.recut(minimum).kept
+            assert (q.record_id, q.reason) == (p.record_id, p.recut(minimum).reason)
+    for ending in ("tsv", "csv"):  # the taxids of all but one taxon would be lost
+        table = classified(tmp_path / f"x.{ending}", faa, "--model", model)
+        assert main(["recut", str(table), "--confidence", "0.5", "--out", str(tmp_path / "no.tsv")]) == 1
+        assert "Classify with --out x.jsonl" in capsys.readouterr().err
+        assert not (tmp_path / "no.tsv").exists()
 
 
 @pytest.mark.parametrize("lacking", [["taxid", "kept"], ["agreement", "taxid", "kept"]])

@@ -10,7 +10,7 @@ that n proteins count for one where n is 1 and for less than V however many they
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, groupby, islice
 from typing import Any
 
@@ -64,9 +64,12 @@ def by_contig(records: Iterable[SequenceRecord]) -> Iterator[tuple[str, list[Seq
 
 
 def by_table(
-    records: Iterable[SequenceRecord], groups: Mapping[str, str]
+    records: Iterable[SequenceRecord], groups: Mapping[str, str], say: Callable[[str], None] = lambda _: None
 ) -> Iterator[tuple[str, list[SequenceRecord]]]:
     """Groups and their proteins, in order of first appearance; all are held. A protein in no group is left out.
+
+    Args:
+        say: is told how many proteins are in no group, and how many of the groups' are not there.
 
     Raises:
         UserError: none of the proteins is in a group.
@@ -81,6 +84,11 @@ def by_table(
             f"none of {count:,} proteins is in the table of --group-by", expected="rows 'protein TAB group'",
             remedy="Check that the ids are those of the proteins, up to the first blank.",
         )  # fmt: skip
+    there = sum(map(len, of.values()))
+    if there < count:
+        say(f"note: {count - there:,} of {count:,} proteins are in no group of the table; they are left out")
+    if there < len(groups):
+        say(f"note: {len(groups) - there:,} rows of the table are of proteins that are not in the file")
     yield from of.items()
 
 

@@ -35,13 +35,17 @@ def open_text(path: str | Path, expected: str) -> Iterator[TextIO]:
 
 def read_groups(path: Path) -> dict[str, str]:
     """Groups by record id, from a table 'id TAB group'."""
-    groups = {}
+    groups: dict[str, str] = {}
     with open_text(path, "id<TAB>group") as file:
         for number, line in enumerate(file, 1):
             id, tab, group = line.rstrip("\r\n").partition("\t")
             if not tab:
                 raise UserError(f"one cell: {line[:40]!r}", where=f"{path}, line {number}", expected="id<TAB>group")
-            groups[id] = group
+            if groups.setdefault(id, group) != group:
+                raise UserError(
+                    f"'{id}' is in '{groups[id]}' and in '{group}'", where=f"{path}, line {number}",
+                    expected="one group for each id",
+                )  # fmt: skip
     return groups
 
 

@@ -52,7 +52,7 @@ class Labeller:
             return self._by_taxid(way, taxid)
         organism = _organism(record.description)
         if organism is None:
-            self.notes["no label in the header"] += 1
+            self.notes["no label in the table or the header" if self._accessions else "no label in the header"] += 1
             return None
         nodes = self.taxonomy.nodes_named(organism)
         if len(nodes) != 1:

@@ -30,7 +30,13 @@ def read_taxonomy(path: Path) -> Taxonomy:
     if path.is_dir() or any(suffix in (".tar", ".tgz", ".tbz2", ".txz") for suffix in path.suffixes):
         return read_taxdump(path)
     with open_text(path, "a taxdump, or a table of parents or lineages") as file:
-        head = file.readline().rstrip("\r\n").split("\t")
+        first = file.readline()
+        head = first.rstrip("\r\n").split("\t")
+    if first.startswith((">", "@")) or first.rstrip("\r\n").endswith("\t|"):
+        raise UserError(
+            "is a sequence file" if first[0] in ">@" else "is one table of a taxdump", where=str(path),
+            expected="a taxdump (its folder or tar), a table 'taxid, parent, rank, name', or one of lineages",
+        )  # fmt: skip
     if head[: len(PARENTS)] == PARENTS:
         return _from_parents(path)
     return Taxonomy.from_lineages(read_lineages(path).lineages.values())

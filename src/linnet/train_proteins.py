@@ -104,7 +104,7 @@ def train(store: Proteins, taxonomy: Taxonomy, config: Config, log: Log = lambda
     hidden = split.whole_clades(taxonomy, nodes, config.hidden_clades, random)
     fitted = ~(at_random | hidden)
     tree = _pruned(taxonomy, nodes[fitted])
-    log(f"{fitted.sum():,} proteins to fit, of {len(tree) - 1:,} taxa; {(~fitted).sum():,} held out, "
+    log(f"{fitted.sum():,} proteins of {len(np.unique(nodes[fitted])):,} taxa to fit; {(~fitted).sum():,} held out, "
         f"{hidden.sum():,} of them in hidden clades")  # fmt: skip
     model = fit(store, usable[fitted], _places(taxonomy, tree, nodes[fitted])[0], tree, config, log)
     held = np.flatnonzero(~fitted)
@@ -142,7 +142,11 @@ def train(store: Proteins, taxonomy: Taxonomy, config: Config, log: Log = lambda
         "linnet": linnet.__version__,
         "torch": torch.__version__,
     }
-    origin = {"proteins": len(usable), "taxa": len(tree), "proteins_sha256": _digest(store, usable, taxonomy)}
+    origin = {
+        "proteins": len(usable),
+        "labels": len(np.unique(nodes)),
+        "proteins_sha256": _digest(store, usable, taxonomy),
+    }
     return Checkpoint(described, model.tensors(), tree, calibration, origin), held_out
 
 

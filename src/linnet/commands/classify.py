@@ -133,7 +133,9 @@ def _voted(
         raise UsageError("--group-by asked of a model of genes", expected="a model of proteins")
     if args.shard:
         raise UsageError("both --group-by and --shard", expected="one of them: a group's proteins belong together")
-    groups = by_contig(records) if args.group_by == "contig" else by_table(records, read_groups(Path(args.group_by)))
+    groups = (
+        by_contig(records) if args.group_by == "contig" else by_table(records, read_groups(Path(args.group_by)), _log)
+    )
     return vote(groups, predictor, args.confidence)
 
 

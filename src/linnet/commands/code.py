@@ -108,7 +108,6 @@ def _one(node: int):  # type: ignore[no-untyped-def]
 def _node(tree: Taxonomy, text: str) -> int:
     """The taxon that a user means."""
     from linnet.errors import UserError
-    from linnet.lineages import parse_lineage
 
     if text.isascii() and text.isdigit():
         found = tree.by_taxid(int(text))
@@ -116,14 +115,9 @@ def _node(tree: Taxonomy, text: str) -> int:
             raise UserError(f"there is no taxid {text}", expected="one of this tree's",
                             remedy="It may be of another release, or deleted.")  # fmt: skip
         return found
-    if ";" in text or "__" in text:
-        lineage = parse_lineage(text)
-        node, depth = tree.find(lineage)
-        if depth < len(lineage):
-            raise UserError(f"'{lineage[depth].name}' is not in the tree below '{tree.names[node]}'",
-                            expected="a lineage of this tree")  # fmt: skip
-        return node
-    nodes = tree.nodes_named(text)
+    if ";" in text:
+        return _along(tree, [part.strip() for part in text.split(";") if part.strip()])
+    nodes = _called(tree, text)
     if len(nodes) == 1:
         return nodes[0]
     if nodes:
@@ -132,6 +126,26 @@ def _node(tree: Taxonomy, text: str) -> int:
         )
         raise UserError(f"{len(nodes)} taxa are called '{text}': {several}", remedy="Give the taxid or the lineage.")
     raise UserError(f"no taxon is called '{text}'", expected="a name as the tree has it, a taxid or a lineage")
+
+
+def _called(tree: Taxonomy, name: str) -> list[int]:
+    """The taxa of a name, as it is or without `d__`, `p__` ..."""
+    return tree.nodes_named(name) or tree.nodes_named(name.partition("__")[2] or name)
+
+
+def _along(tree: Taxonomy, names: list[str]) -> int:
+    """The taxon at the end of names, each somewhere below the one before it: ranks in between may be left out."""
+    from linnet.errors import UserError
+
+    node = 0
+    for name in names:
+        below = [n for n in _called(tree, name) if node < n < tree.end[node]]
+        nearest = [n for n in below if tree.depth[n] == min(tree.depth[m] for m in below)]
+        if len(nearest) != 1:
+            found = "several taxa are" if nearest else "no taxon is"
+            raise UserError(f"{found} called '{name}' below '{tree.names[node]}'", expected="a lineage of this tree")
+        node = nearest[0]
+    return node
 
 
 def _decoded(code: LineageCode, text: str) -> int:

@@ -141,6 +141,10 @@ def _proteins(args: argparse.Namespace) -> None:
     _log(f"wrote {args.out}")
 
 
+FOUND = ("accession table", "OX=", "[TaxId:]", "TaxID=", "taxid.locus", "[Organism]")
+"""Notes of a labeller on proteins whose taxon it has found."""
+
+
 def _labelled(args: argparse.Namespace, tree: Taxonomy) -> Iterator[tuple[SequenceRecord, int]]:
     """Proteins whose taxon is known, and its node."""
     from linnet.accessions import accession, read_accessions
@@ -148,7 +152,8 @@ def _labelled(args: argparse.Namespace, tree: Taxonomy) -> Iterator[tuple[Sequen
 
     accessions: dict[str, int] = {}
     if args.accessions:
-        wanted = {accession(r.id) for path in args.sequences for r in read(path, alphabet="protein")}
+        records = (r for path in args.sequences for r in read(path, alphabet="protein"))
+        wanted = {id for r in records for id in (r.id, accession(r.id))}
         for table in reversed(args.accessions):
             accessions |= read_accessions(table, wanted)
     labeller = Labeller(tree, accessions, eggnog=args.eggnog)
@@ -158,7 +163,19 @@ def _labelled(args: argparse.Namespace, tree: Taxonomy) -> Iterator[tuple[Sequen
             count += 1
             if (node := labeller.node(record)) is not None:
                 yield record, node
-    _log(f"{count:,} records; " + "; ".join(f"{note}: {n:,}" for note, n in labeller.notes.most_common()))
+    notes = labeller.notes
+    if not count:
+        raise UserError("no records", where=", ".join(map(str, args.sequences)), expected="proteins as FASTA")
+    _log(f"{count:,} records; " + "; ".join(f"{note}: {n:,}" for note, n in notes.most_common()))
+    unknown = notes["unknown taxid"]
+    without = count - sum(n for note, n in notes.items() if note in FOUND)
+    if without == count:
+        raise UserError(
+            f"none of {count:,} proteins has a taxon of {args.taxonomy}", where=", ".join(map(str, args.sequences)),
+            expected="headers with OX= or [Organism], or --accessions TABLE",
+        )  # fmt: skip
+    if unknown > count / 4:
+        _log(f"note: {unknown:,} taxids are not in {args.taxonomy}: is it the tree that they are of?")
 
 
 def _verb(name: str) -> ModuleType:

@@ -76,6 +76,12 @@ def tree(mapping: names_of.Mapping) -> Tree:
         above = here
     if len(parents) == 1:
         raise UserError("phylo2_mapping.json has no names of level 1", remedy="Download it again.")
+    if len(orphans) + len(unreachable) > len(parents):
+        raise UserError(
+            f"{len(orphans) + len(unreachable):,} of the mapping's names have no parent, {len(parents) - 1:,} have one",
+            where="parent_to_child_mapping.csv", expected="the parent of nearly every name",
+            remedy="It may be cut short: download it again.",
+        )  # fmt: skip
     ranks = np.minimum(np.arange(len(parents)), 1), ("root", "no rank")
     taxids = np.zeros(len(parents), np.int64)
     taxonomy = Taxonomy.from_parents(np.array(parents), StringArray.of(names), ranks, taxids)

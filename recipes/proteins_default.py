@@ -10,7 +10,6 @@ the MIT licence with sequences of UniProt (CC BY 4.0) and NCBI (public domain):
     viral_annotation   jimdavis1/Viral_Annotation, PSSM-Alignments: at most 60 a taxon and product
     gruber_viral       gruber-sciencelab/VirusHostInteractionAtlas, 200 RefSeq genomes of viruses
 
-Of the two viral collections, which hold one product of many strains, at most PER_GENUS proteins of a genus are taken.
 The proteins of examples/proteins.faa are left out, so that they are new to the model. TAXONOMY is a table
 'taxid, parent, rank, name' of NCBI's taxonomy (public domain).
 """
@@ -20,7 +19,6 @@ from __future__ import annotations
 import argparse
 import csv
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -42,7 +40,6 @@ SOURCES = {
     "viral_annotation": "jimdavis1/Viral_Annotation (MIT); NCBI and BV-BRC sequences",
     "gruber_viral": "gruber-sciencelab/VirusHostInteractionAtlas (MIT); NCBI RefSeq sequences",
 }
-PER_GENUS = 10
 EXAMPLES = Path(__file__).parent.parent / "examples" / "proteins.faa"
 CONFIG = train_proteins.Config(
     model=proteins.Config(encoder=residue_words.Config(buckets=32_768, width=64), head=Head(taxa=32, hidden=128)),
@@ -71,17 +68,11 @@ def main() -> int:
 
 def _rows(path: Path, tree: Taxonomy) -> Iterator[tuple[SequenceRecord, int]]:
     examples = {r.id for r in read(EXAMPLES, alphabet="protein")}
-    taken: Counter[int] = Counter()
     csv.field_size_limit(1 << 24)
     with xopen(path, "rt", threads=0) as file:
         for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
             node = tree.by_taxid(int(row["taxid"]))
             if row["source"] in SOURCES and row["accession"] not in examples and node:
-                if row["source"] != "mmseqs2_db":
-                    genus = next((n for n in tree.path(node) if tree.rank(n) == "genus"), int(tree.parent[node]))
-                    taken[genus] += 1
-                    if taken[genus] > PER_GENUS:
-                        continue
                 yield record(row["accession"], row["sequence"].replace("*", ""), alphabet="protein"), node
 
 

@@ -228,7 +228,8 @@ def test_a_table_of_all_taxa_is_written(table: str, tmp_path: Path) -> None:
     [
         (["Morganella"], "2 taxa are called 'Morganella'"), (["Nobody"], "no taxon is called"), (["77"], "no taxid 77"),
         (["--tokens", "3 3 3 3"], "up to 3 whole numbers"), (["--tokens", "1 3 3"], "row 1, slot 1"),
-        (["--tokens", "x"], "whole numbers"), (["d__Bacteria;g__Nobody"], "no taxon is called 'g__Nobody' below 'Bacteria'"),
+        (["--tokens", "x"], "whole numbers"), (["--tokens", "3 4"], "slot 2: token 4, beyond the 1 taxa of level 2"),
+        (["--tokens", "3 3"], "slot 3: PAD, where the lineage of 'Morganella' has STOP"), (["d__Bacteria;g__Nobody"], "no taxon is called 'g__Nobody' below 'Bacteria'"),
     ],
 )  # fmt: skip
 def test_what_is_not_there_is_said(table: str, capsys: pytest.CaptureFixture[str], asked: list[str], said: str) -> None:

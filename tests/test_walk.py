@@ -30,9 +30,7 @@ class Drawn:
     def begin(self) -> list[tuple[int, ...]]:
         return [(record,) for record in range(self.records)]
 
-    def step(
-        self, states: Sequence[tuple[int, ...]], nodes: NDArray[np.int64]
-    ) -> tuple[Fan, list[tuple[int, ...]]]:
+    def step(self, states: Sequence[tuple[int, ...]], nodes: NDArray[np.int64]) -> tuple[Fan, list[tuple[int, ...]]]:
         self.asked += len(nodes)
         fans = []
         for state, node in zip(states, nodes.tolist(), strict=True):

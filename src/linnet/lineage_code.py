@@ -20,6 +20,7 @@ from linnet.taxonomy import Taxonomy
 PAD, CONT, STOP = 0, 1, 2
 FIRST = 3
 """The token of a bin's first taxon."""
+_SPECIAL = {PAD: "PAD", CONT: "CONT", STOP: "STOP"}
 VOCABULARY = 15_000
 """Tokens of a bin, the three special ones included, as published."""
 
@@ -124,15 +125,32 @@ class LineageCode:
         nodes = np.where(inside, self.taxonomy.level_order[np.where(inside, start + position, 0)], 0).astype(np.int64)
         wrong = np.argwhere(self.encode(nodes) != rows)
         if len(wrong):
-            row, slot = (int(x) for x in wrong[0])
-            raise UserError(self._unlike(rows[row], int(nodes[row]), slot), where=f"row {row + 1}, slot {slot + 1}",
-                            expected="the tokens of one lineage of this tree")  # fmt: skip
+            row = int(wrong[0][0])
+            slot, found = self._wrong(rows[row])
+            raise UserError(
+                found, where=f"row {row + 1}, slot {slot + 1}", expected="the tokens of one lineage of this tree"
+            )
         return nodes
 
-    def _unlike(self, row: NDArray[np.integer], node: int, slot: int) -> str:
-        level = int(self.level_of_slot[slot])
-        found = {PAD: "PAD", CONT: "CONT", STOP: "STOP"}.get(int(row[slot]), f"token {int(row[slot])}")
-        name = self.taxonomy.names[node]
-        return (
-            f"{found} in a bin of level {level}, which the lineage of '{name}', the deepest taxon of the row, has not"
-        )
+    def _wrong(self, row: NDArray[np.integer]) -> tuple[int, str]:
+        """The slot at which a row stops being a lineage's, and why."""
+        tree, node = self.taxonomy, 0
+        for level in range(1, self.levels + 1):
+            first, end = self.first_slot_L[level : level + 2].tolist()
+            named = [slot for slot in range(first, end) if row[slot] >= FIRST]
+            if not named:
+                break
+            slot = named[0]
+            token, above = int(row[slot]), tree.names[node]
+            position = (slot - first) * self.bin_size + token - FIRST
+            size = int(tree.level_bounds[level + 1] - tree.level_bounds[level])
+            if token >= self.vocabulary or position >= size:
+                return slot, f"token {token}, beyond the {size:,} taxa of level {level}"
+            child = int(tree.level_order[tree.level_bounds[level] + position])
+            if tree.parent[child] != node:
+                return slot, f"token {token}, '{tree.names[child]}', which is not below '{above}'"
+            node = child
+        wanted = self.encode(np.array([node]))[0]
+        slot = int(np.flatnonzero(wanted != row)[0])
+        said, right = (_SPECIAL.get(int(x), f"token {int(x)}") for x in (row[slot], wanted[slot]))
+        return slot, f"{said}, where the lineage of '{tree.names[node]}' has {right}"

@@ -20,6 +20,7 @@ import argparse
 import csv
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -43,7 +44,7 @@ SOURCES = {
 EXAMPLES = Path(__file__).parent.parent / "examples" / "proteins.faa"
 CONFIG = train_proteins.Config(
     model=proteins.Config(encoder=residue_words.Config(buckets=32_768, width=64), head=Head(taxa=32, hidden=128)),
-    epochs=15,
+    recipe=replace(train_proteins.Config().recipe, epochs=15),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # models this small gain nothing from more, and a busy machine loses much
@@ -76,7 +77,8 @@ def tiny_config():  # type: ignore[no-untyped-def]
     from linnet.families import rrna
 
     model = rrna.Config(encoder=kmer.Config(k=5, width=32), views=rrna.Views(windows=0.3, amplicons=0.0))
-    return train.Config(model=model, epochs=15, batch=32, learning_rate=1e-2, precision="fp32")
+    recipe = replace(train.Config().recipe, epochs=15, batch=32, learning_rate=1e-2, precision="fp32")
+    return train.Config(model=model, recipe=recipe)
 
 
 @pytest.fixture(scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,7 +24,8 @@ def main() -> None:
     torch.set_num_threads(1)
     sequences, lineages = evolved_genes(species=2, copies=3)
     model = rrna.Config(encoder=kmer.Config(k=4, width=16), views=rrna.Views(amplicons=0.0))
-    config = train.Config(model=model, epochs=60, batch=16, learning_rate=1e-2, precision="fp32")
+    recipe = replace(train.Config().recipe, epochs=60, batch=16, learning_rate=1e-2, precision="fp32")
+    config = train.Config(model=model, recipe=recipe)
     trained, _ = train.train(sequences, lineages, config)
     checkpoint.save(trained, folder / "model")
     predictor = load(folder / "model")

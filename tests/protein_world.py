@@ -29,9 +29,7 @@ CONFIG = train_proteins.Config(
         head=light_head.Config(taxa=12, hidden=32),
         views=proteins.Views(decoys=0.15),
     ),
-    epochs=12,
-    batch=32,
-    learning_rate=2e-2,
+    recipe=replace(train_proteins.Config().recipe, epochs=12, batch=32, learning_rate=2e-2),
     hold_out=0.15,
     hidden_clades=0.5,
 )

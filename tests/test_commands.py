@@ -129,7 +129,7 @@ def test_describe_says_what_a_model_is(capsys, tiny_model: Path) -> None:  # typ
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["compact", "nearest", "commonest"])
+@pytest.mark.parametrize("kind", ["kmer", "nearest", "commonest"])
 def test_train_then_classify(capsys, tmp_path: Path, genes, kind: str) -> None:  # type: ignore[no-untyped-def]
     pytest.importorskip("torch")
     sequences = write_fasta(tmp_path / "s.fasta", genes[0])
@@ -139,16 +139,16 @@ def test_train_then_classify(capsys, tmp_path: Path, genes, kind: str) -> None: 
     config.write_text('k = 5\nwidth = 32\nepochs = 4\nbatch = 32\namplicons = 0.0\nprecision = "fp32"\n')
     model = tmp_path / "model"
     code, _, err = run(capsys, "train", "rrna", "--sequences", sequences, "--taxonomy", taxonomy, "--out", model,
-                       "--kind", kind, "--config", config, "--epochs", 2)  # fmt: skip
+                       "--encoder", kind, "--config", config, "--epochs", 2)  # fmt: skip
     assert code == 0
     assert "wrote" in err
     assert len(run(capsys, "classify", sequences, "--model", model, "--confidence", 0)[1].splitlines()) == 2 + len(
         genes[0]
     )
     settings = json.loads((model / "model.json").read_text())
-    if kind == "compact":
-        assert settings["config"]["epochs"] == 2  # the flag goes before the file
-        assert settings["config"]["batch"] == 32
+    if kind == "kmer":
+        assert settings["config"]["recipe"]["epochs"] == 2  # the flag goes before the file
+        assert settings["config"]["recipe"]["batch"] == 32
 
 
 @pytest.mark.slow
@@ -196,7 +196,7 @@ def test_references_may_carry_their_lineages(capsys, tmp_path: Path, genes, dial
     sequences = write_fasta(tmp_path / "s.fa", {f"{n}": s for n, s in enumerate(genes[0].values())})
     lines = [f">{headers[dialect](i, genes[1][i])}\n{s}\n" for i, s in genes[0].items()]
     sequences.write_text("".join(lines))
-    code, _, err = run(capsys, "train", "rrna", "--sequences", sequences, "--out", tmp_path / "m", "--kind", "nearest")
+    code, _, err = run(capsys, "train", "rrna", "--sequences", sequences, "--out", tmp_path / "m", "--encoder", "nearest")
     assert code == 0, err
     assert "species  24" in run(capsys, "describe", tmp_path / "m")[1]
 
@@ -221,7 +221,7 @@ def test_references_may_be_labelled_with_taxids(capsys, tmp_path: Path, genes) -
     table.write_text("accession\ttaxid\n" + "".join(f"{i}\t{n}\n" for i, n in rows.items()))
     sequences = write_fasta(tmp_path / "s.fa", genes[0])
     code, _, err = run(capsys, "train", "rrna", "--sequences", sequences, "--taxonomy", table, "--taxdump", dump,
-                       "--out", tmp_path / "m", "--kind", "nearest")  # fmt: skip
+                       "--out", tmp_path / "m", "--encoder", "nearest")  # fmt: skip
     assert code == 0, err
     out = run(capsys, "classify", sequences, "--model", tmp_path / "m", "--format", "jsonl")[1]
     for line in out.splitlines():
@@ -260,7 +260,7 @@ def test_a_wrong_setting_in_a_file_is_named(capsys, tmp_path: Path, genes) -> No
     sequences = write_fasta(tmp_path / "s.fasta", genes[0])
     for text, message in (
         ("epoch = 3\n", "unknown setting: epoch"),
-        ('kind = "deep"\n', "kind = 'deep'. Expected one of compact"),
+        ('encoder = "deep"\n', "encoder = 'deep'. Expected one of kmer"),
         ("threads = 0\n", "'0' where a count belongs"),
     ):
         (tmp_path / "c.toml").write_text(text)

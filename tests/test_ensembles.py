@@ -25,7 +25,7 @@ def other_model(genes, tiny_config, tmp_path_factory) -> Path:  # type: ignore[n
     from linnet import train
 
     folder = tmp_path_factory.mktemp("model") / "other"
-    model, _ = train.train(*genes, replace(tiny_config, seed=7, epochs=4))
+    model, _ = train.train(*genes, replace(tiny_config, seed=7, recipe=replace(tiny_config.recipe, epochs=4)))
     checkpoint.save(model, folder)
     return folder
 

@@ -89,7 +89,7 @@ class Tool:
 def _linnet_train(kind: str) -> Callable[[Model], list[str]]:
     def command(model: Model) -> list[str]:
         files = ["--sequences", str(model.references), "--taxonomy", str(model.taxonomy)]
-        how = ["--kind", kind, "--threads", "2", "--seed", str(model.seed)]
+        how = ["--encoder", kind, "--threads", "2", "--seed", str(model.seed)]
         less = QUICK_TRAINING if model.quick else ()
         return [*_linnet("train", "rrna"), *files, "--out", str(model.folder / "model"), *how, *less]
 
@@ -267,11 +267,11 @@ _VSEARCH = ("vsearch", "vsearch")
 TOOLS = {
     "linnet": Tool(
         "compact model, default settings, trained on the references cut to the queries' region",
-        _linnet_train("compact"), _linnet_classify, None, _linnet_version, cut=0.7, seeded=True,
+        _linnet_train("kmer"), _linnet_classify, None, _linnet_version, cut=0.7, seeded=True,
     ),
     "linnet-any": Tool(
         "compact model, default settings, trained once on whole genes and used for every region",
-        _linnet_train("compact"), _linnet_classify, None, _linnet_version, cut=0.7, seeded=True,
+        _linnet_train("kmer"), _linnet_classify, None, _linnet_version, cut=0.7, seeded=True,
         own_region=False, model_of="linnet",
     ),
     "linnet-nearest": Tool(

@@ -1,7 +1,8 @@
-"""Cross-entropy along a path of the tree, with labels that end early and children that are hidden."""
+"""Cross-entropy along a path of the tree, with labels that end early and children that are hidden; or rank by rank."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +21,7 @@ class PathTargets:
         flat: int64 (F,), indices into the flattened (B, M) scores of every column of every step.
         step: int64 (F,), the step each of them belongs to.
         target: int64 (S,), where in `flat` each step's right column stands.
+        level: int64 (S,), the level of the tree at which each step is taken.
         hidden: int64 (H,), where in `flat` the columns stand that are hidden from their step.
         batch: number of records.
     """
@@ -27,8 +29,17 @@ class PathTargets:
     flat: Tensor
     step: Tensor
     target: Tensor
+    level: Tensor
     hidden: Tensor
     batch: int
+
+    def to(self, device: str) -> PathTargets:
+        def there(t: Tensor) -> Tensor:
+            return t.to(device)
+
+        return PathTargets(
+            there(self.flat), there(self.step), there(self.target), there(self.level), there(self.hidden), self.batch
+        )
 
     @classmethod
     def of(
@@ -75,22 +86,74 @@ class PathTargets:
             torch.from_numpy(flat),
             torch.from_numpy(np.repeat(np.arange(len(size_S)), size_S)),
             torch.from_numpy(target),
+            torch.from_numpy(groups.level_of_column[columns_S].astype(np.int64)),
             torch.from_numpy(hidden),
             len(nodes),
         )
 
 
-def path_loss(score_BM: Tensor, targets: PathTargets) -> Tensor:
-    """Mean over records of -log p(path): the sum of cross-entropies within the groups on the path."""
+def path_loss(
+    score_BM: Tensor, targets: PathTargets, *, level_weights: Tensor | None = None, gamma: float = 0.0
+) -> Tensor:
+    """Mean over records of -log p(path): the sum of cross-entropies within the groups on the path.
+
+    Args:
+        level_weights: (levels,), how much each level of the tree counts; the lowest given counts for those below it.
+        gamma: of the focal loss (1 - p)^gamma * cross-entropy (Lin et al. 2017); 0 is plain cross-entropy.
+    """
     score_F = score_BM.reshape(-1)[targets.flat].float()
     if len(targets.hidden):
         score_F = score_F.index_fill(0, targets.hidden, -1e4)
     loss_S = log_total(score_F, targets.step, len(targets.target)) - score_F[targets.target]
+    if gamma:
+        loss_S = focal(loss_S, gamma)
+    if level_weights is not None:
+        loss_S = loss_S * level_weights[targets.level.clamp(max=len(level_weights) - 1)]
     return loss_S.sum() / targets.batch
+
+
+def rank_loss(
+    logits: Sequence[Tensor],
+    class_BR: Tensor,
+    *,
+    level_weights: Tensor | None = None,
+    class_weights: Sequence[Tensor] | None = None,
+    gamma: float = 0.0,
+) -> Tensor:
+    """DeepTaxa's loss: the sum over ranks of the mean cross-entropy of that rank's own labels.
+
+    Args:
+        logits: (B, labels) for each of R ranks.
+        class_BR: int64, the label of each record at each rank; -1 where it has none, which then does not count.
+        level_weights: (R,), how much each rank counts.
+        class_weights: for each rank (labels,), how much each label counts; means are weighted by them.
+        gamma: of the focal loss.
+    """
+    total = logits[0].new_zeros((), dtype=torch.float32)
+    for r, logits_BC in enumerate(logits):
+        labelled = class_BR[:, r] >= 0
+        if not bool(labelled.any()):
+            continue
+        right = class_BR[labelled, r]
+        loss_B = torch.nn.functional.cross_entropy(logits_BC[labelled].float(), right, reduction="none")
+        if gamma:
+            loss_B = focal(loss_B, gamma)
+        if class_weights is None:
+            loss = loss_B.mean()
+        else:
+            weight_B = class_weights[r][right]
+            loss = (loss_B * weight_B).sum() / weight_B.sum()
+        total = total + (loss if level_weights is None else loss * level_weights[r])
+    return total
+
+
+def focal(cross_entropy: Tensor, gamma: float) -> Tensor:
+    """(1 - p)^gamma * -ln p, with p = exp(-cross-entropy): what is right already counts less (Lin et al. 2017)."""
+    return torch.as_tensor((1 - torch.exp(-cross_entropy)).clamp(min=0) ** gamma * cross_entropy)
 
 
 def log_total(score_F: Tensor, step_F: Tensor, steps: int) -> Tensor:
     """ln of the sum of exp(score) within each step, (S,), from ragged scores and the step that each belongs to."""
-    highest_S = torch.full((steps,), -torch.inf).scatter_reduce(0, step_F, score_F.detach(), "amax")
-    total_S = torch.zeros(steps).index_add(0, step_F, torch.exp(score_F - highest_S[step_F]))
+    highest_S = score_F.new_full((steps,), -torch.inf).scatter_reduce(0, step_F, score_F.detach(), "amax")
+    total_S = score_F.new_zeros(steps).index_add(0, step_F, torch.exp(score_F - highest_S[step_F]))
     return total_S.log() + highest_S

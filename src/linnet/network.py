@@ -72,18 +72,38 @@ class Network:
         """float32 (B, N): the posterior over places in the tree."""
         if self.labels is not None:
             return self.labels.place(self.ranks(reading))
-        (score_BM,) = self._scores(reading.oriented)
-        score_MB = self.calibration.apply(np.ascontiguousarray(score_BM.T), reading.kmers_B, self.groups)
+        score_MB = self.calibration.apply(self.scores(reading), reading.kmers_B, self.groups)
         return self.groups.place(self.groups.log_softmax(score_MB))
+
+    def scores(self, reading: Reading) -> NDArray[np.float32]:
+        """float32 (M, B): what a tree head says, before calibration and the softmax among siblings."""
+        (score_BM,) = self._scores(reading.oriented)
+        return np.ascontiguousarray(score_BM.T)
 
     def ranks(self, reading: Reading) -> RankScores:
         """What the published heads say of each rank."""
         logits = (torch.from_numpy(s) for s in self._scores(reading.oriented))
         return RankScores(tuple(torch.log_softmax(s, dim=1).numpy() for s in logits))
 
-    @torch.inference_mode()
+    def vectors(self, reading: Reading) -> NDArray[np.float32]:
+        """float32 (B, width): what the head is given of each sequence."""
+        (vectors_BW,) = self._through(reading.oriented, lambda vectors: (vectors,))
+        return vectors_BW
+
     def _scores(self, sequences: Sequence[str]) -> list[NDArray[np.float32]]:
         """One array (B, scores) for each part of the head."""
+
+        def head(vectors: Tensor) -> tuple[Tensor, ...]:
+            scores = self._model.head(vectors)
+            return scores if isinstance(scores, tuple) else (scores,)
+
+        return self._through(sequences, head)
+
+    @torch.inference_mode()
+    def _through(
+        self, sequences: Sequence[str], end: Callable[[Tensor], tuple[Tensor, ...]]
+    ) -> list[NDArray[np.float32]]:
+        """What `end` makes of the sequences' vectors, each part (B, ...) in the order of the sequences."""
         rows = self._encoder.tokens(sequences, self.running.letters)
         with self._counting:
             self.filled += sum(len(row) == self._encoder.config.max_length for row in rows)
@@ -91,8 +111,7 @@ class Network:
         parts = []
         for a, z in _batches([len(rows[i]) + self._encoder.padding for i in order]):
             batch = self._encoder.batch([rows[i] for i in order[a:z]]).to(self.running.device)
-            scores = self._model.head(self._vectors(batch).float())
-            parts.append(scores if isinstance(scores, tuple) else (scores,))
+            parts.append(end(self._vectors(batch).float()))
         back = torch.from_numpy(np.argsort(order))
         return [torch.cat(same)[back].cpu().numpy() for same in zip(*parts, strict=True)]
 

@@ -7,9 +7,10 @@ import ast
 import inspect
 import textwrap
 import tomllib
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Collection
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, TypeVar, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from linnet import formats
 from linnet.errors import UsageError
@@ -55,47 +56,62 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_flags(parser: argparse.ArgumentParser, config: type[Any], label: str = "") -> None:
+def add_flags(
+    parser: argparse.ArgumentParser, defaults: Any, label: str = "", *, without: Collection[str] = ()
+) -> None:
     """Give `parser` a flag for each field of a dataclass, dataclasses within it included.
 
     The text under a field is its help; its default is the field's. A flag that is there already is for both; `label`
     says whose default is added to its help.
+
+    Args:
+        defaults: the dataclass with the values used where no flag is given.
+        without: fields that get no flag.
     """
+    config = type(defaults)
     help_texts, types = _field_texts(config), get_type_hints(config)
     group = parser.add_argument_group(_first_sentence(config))
     for item in fields(config):
-        kind = types[item.name]
+        kind, default = types[item.name], getattr(defaults, item.name)
         if is_dataclass(kind):
-            add_flags(parser, kind, label)  # type: ignore[arg-type]
+            add_flags(parser, default, label, without=without)
+            continue
+        if item.name in without:
             continue
         flag = "--" + item.name.replace("_", "-")
-        text = f"{help_texts[item.name]} (default: {item.default})".replace("%", "%%")
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
+        text = f"{help_texts[item.name]} (default: {shown})".replace("%", "%%")
         if (shared := parser._option_string_actions.get(flag)) is not None:
             if text != shared.help:
-                shared.help = f"{shared.help}; {label}: {item.default}"
+                shared.help = f"{shared.help}; {label}: {shown}"
         elif kind is bool:
             group.add_argument(flag, action=argparse.BooleanOptionalAction, default=None, help=text)
         elif get_origin(kind) is tuple:
-            group.add_argument(flag, type=_numbers, default=None, metavar="N,N", help=text)
+            number = get_args(kind)[0]
+            group.add_argument(flag, type=_numbers(number), default=None, metavar="N,N", help=text)
         else:
             group.add_argument(flag, type=kind, default=None, metavar=kind.__name__.upper(), help=text)
 
 
-def _numbers(text: str) -> tuple[int, ...]:
-    """'3,4'"""
-    return tuple(int(word) for word in text.split(","))
+def _numbers(kind: type[Any]) -> Callable[[str], tuple[Any, ...]]:
+    """The reader of a flag such as '3,4'."""
+
+    def numbers(text: str) -> tuple[Any, ...]:
+        return tuple(kind(word) for word in text.split(","))
+
+    return numbers
 
 
-def build(config: type[T], arguments: argparse.Namespace) -> T:
-    """The dataclass from its flags; what was not given keeps its default."""
-    values, types = {}, get_type_hints(config)
-    for item in fields(config):  # type: ignore[arg-type]
-        kind = types[item.name]
-        if is_dataclass(kind):
-            values[item.name] = build(kind, arguments)  # type: ignore[arg-type]
-        elif (value := getattr(arguments, item.name)) is not None:
-            values[item.name] = value
-    return config(**values)
+def build(defaults: T, arguments: argparse.Namespace) -> T:
+    """The dataclass with what the flags say; what was not given stays as it is."""
+    values = {}
+    for item in fields(defaults):  # type: ignore[arg-type]
+        value = getattr(defaults, item.name)
+        if is_dataclass(value):
+            values[item.name] = build(value, arguments)
+        elif (given := getattr(arguments, item.name, None)) is not None:
+            values[item.name] = given
+    return replace(defaults, **values)  # type: ignore[type-var]
 
 
 def use_file(parser: argparse.ArgumentParser, path: Path) -> None:

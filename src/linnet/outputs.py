@@ -73,3 +73,8 @@ def write_predictions(predictions: Iterable[Prediction], path: Path | None, form
     writer = formats.load(format or formats.for_path(path))
     with open_output(path) as file:
         writer.write(predictions, file)
+
+
+def main_process() -> bool:
+    """Whether this process is the one that speaks and writes; of several started by `accelerate launch`, one is."""
+    return int(os.environ.get("RANK", "0")) == 0

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,22 @@ class RankLabels:
         places, first = np.unique(self.place_P, return_index=True)
         place_BN[:, places] = np.add.reduceat(p_BP, first, axis=1)
         return place_BN
+
+    def tempered(self, held_out: Iterable[tuple[RankScores, NDArray[np.integer]]]) -> RankLabels:
+        """The same with the temperature that makes held-out records' places most probable.
+
+        Args:
+            held_out: blocks of answers, and the place of each record; places that no lineage has do not count.
+        """
+        grid = [replace(self, temperature=float(t)) for t in np.geomspace(0.5, 2 * len(self.ranks), 27)]
+        loss, counted = np.zeros(len(grid)), 0
+        for scores, nodes in held_out:
+            rows = np.flatnonzero(np.isin(nodes, self.place_P))
+            counted += len(rows)
+            for number, labels in enumerate(grid):
+                p = labels.place(scores)[rows, nodes[rows]]
+                loss[number] -= np.log(np.maximum(p, np.finfo(np.float32).tiny)).sum()
+        return grid[int(loss.argmin())] if counted else self
 
     def independent(self, scores: RankScores, ids: Sequence[str], strands: Sequence[str]) -> list[Prediction]:
         """The most probable label of each rank by itself, with its own probability, as published.

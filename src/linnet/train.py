@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 import linnet
-from linnet import calibrate, split
+from linnet import calibrate, fitting, split
 from linnet.baselines import Commonest, Nearest
 from linnet.calibrate import Calibration, Steps
 from linnet.checkpoint import Checkpoint
@@ -21,6 +22,7 @@ from linnet.decode import LineageCache, descend
 from linnet.errors import UserError, require
 from linnet.families import rrna
 from linnet.families.rrna import References
+from linnet.fitting import Keeping, Kept, Log, Recipe
 from linnet.kmers import BLOCK, KmerReader, count_all, log_odds
 from linnet.losses import PathTargets, path_loss
 from linnet.model import Model
@@ -29,24 +31,17 @@ from linnet.records import reverse_complement
 from linnet.sibling_groups import SiblingGroups
 from linnet.taxonomy import Lineage, Taxonomy
 
-Log = Callable[[str], None]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """How a model is trained."""
 
     model: rrna.Config = field(default_factory=rrna.Config)
-    epochs: int = 12
-    """Passes over the references."""
-    batch: int = 256
-    """References in a step."""
-    learning_rate: float = 3e-3
-    """Highest learning rate; warmed up over a tenth of the steps, then lowered along a cosine."""
-    weight_decay: float = 0.01
-    """AdamW's weight decay; the k-mer embedding has none."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
+    recipe: Recipe = field(
+        default_factory=lambda: Recipe(
+            epochs=12, batch=256, learning_rate=3e-3, clip=1.0, schedule="one-cycle", precision="bf16"
+        )
+    )
     hide: float = 0.1
     """Share of steps down the tree in which the right taxon is hidden and stopping is right."""
     hold_out: float = 0.1
@@ -55,20 +50,12 @@ class Config:
     """Share of the clades of each level set aside whole, so that their taxa are new."""
     refit: bool = True
     """Fit again on all references once calibrated; the calibration is kept."""
-    precision: str = "bf16"
-    """Arithmetic of matrix products: bf16 or fp32."""
     seed: int = 42
     """Of the split, the first weights and every random choice."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch"):
-            require(getattr(self, name) >= 1, f"{name} {getattr(self, name)}", "1 or more")
-        for name in ("learning_rate", "clip"):
-            require(0 < getattr(self, name) < np.inf, f"{name} {getattr(self, name)}", "more than 0")
         for name in ("hide", "hold_out", "hidden_clades"):
             require(0 <= getattr(self, name) <= 0.5, f"{name} {getattr(self, name)}", "0 to 0.5")
-        require(0 <= self.weight_decay < np.inf, f"weight_decay {self.weight_decay}", "0 or more")
-        require(self.precision in ("bf16", "fp32"), f"precision {self.precision}", "bf16 or fp32")
         require(0 <= self.seed < 2**32, f"seed {self.seed}", "0 to 4294967295")
 
 
@@ -106,6 +93,9 @@ def train(
     config: Config,
     log: Log = lambda _: None,
     groups: Mapping[str, str] | None = None,
+    *,
+    keeping: Keeping | None = None,
+    split_seed: int | None = None,
 ) -> tuple[Checkpoint, HeldOut]:
     """A calibrated model from references and their lineages.
 
@@ -113,15 +103,17 @@ def train(
         sequences: by record id; reversed ones are turned.
         lineages: by record id; a lineage that ends early says nothing of what is below it.
         groups: by record id; records of one group are set aside together. Others stand alone.
+        keeping: where unfinished fits are kept.
+        split_seed: of the choice of held-out references; None: `config.seed`.
 
     Raises:
         UserError: too few references to learn from.
     """
-    ids = _usable(sequences, lineages, log)
+    ids = usable(sequences, lineages, log)
     if len(ids) < 10:
         raise UserError(f"{len(ids)} usable references", expected="10 or more, with lineages")
-    random = np.random.default_rng(config.seed)
-    texts, turned = _one_strand([sequences[i] for i in ids], config.model.encoder.k)
+    random, keeping = np.random.default_rng(config.seed if split_seed is None else split_seed), keeping or Keeping()
+    texts, turned = one_strand([sequences[i] for i in ids], config.model.encoder.k)
     if turned:
         log(f"{turned:,} references read as the other strand and were turned")
     labels = [lineages[i] for i in ids]
@@ -137,7 +129,9 @@ def train(
     tree = Taxonomy.from_lineages(label for label, f in zip(labels, fitted, strict=True) if f)
     log(f"{fitted.sum():,} to fit, {(~fitted).sum():,} held out, {hidden.sum():,} of them in hidden clades")
     data = labelled(texts, labels, tree)
-    model = fit(subset(data, fitted), tree, config, log)
+    references = digest(ids, texts, labels)
+    of = digest_of_run(references, asdict(config), split_seed)
+    model = fit(subset(data, fitted), tree, config, log, keeping.file(f"seed-{config.seed}.first", of))
     held = np.flatnonzero(~fitted)
     calibration, views = _calibrate(model, subset(data, ~fitted), at_random[held] & ~hidden[held], config, log)
     network = CompactNetwork(model.tensors(), tree, calibration)
@@ -150,7 +144,8 @@ def train(
     if config.refit:
         log(f"fitting again on all {len(ids):,}")
         tree = full
-        model = fit(labelled(texts, labels, tree), tree, config, log)
+        kept = keeping.file(f"seed-{config.seed}.again", of)
+        model = fit(labelled(texts, labels, tree), tree, config, log, kept)
         calibration = calibration.stretch(SiblingGroups(tree).levels)
     return (
         Checkpoint(
@@ -169,7 +164,7 @@ def train(
             origin={
                 "references": len(ids),
                 "taxa": len(tree),
-                "references_sha256": _digest(ids, texts, labels),
+                "references_sha256": references,
             },
         ),
         held_out,
@@ -178,7 +173,7 @@ def train(
 
 def baseline(kind: str, sequences: Mapping[str, str], lineages: Mapping[str, Lineage]) -> Checkpoint:
     """A baseline, `nearest` or `commonest`, from references and their lineages; nothing is learnt."""
-    ids = _usable(sequences, lineages, lambda _: None)
+    ids = usable(sequences, lineages, lambda _: None)
     if not ids:
         raise UserError("no usable references", expected="sequences with lineages")
     texts = [sequences[i] for i in ids]
@@ -191,56 +186,55 @@ def baseline(kind: str, sequences: Mapping[str, str], lineages: Mapping[str, Lin
     )
 
 
-def fit(data: Labelled, tree: Taxonomy, config: Config, log: Log) -> Model:
-    """The training loop: AdamW on the path loss, one view of each reference an epoch."""
+def fit(data: Labelled, tree: Taxonomy, config: Config, log: Log, kept: Kept | None = None) -> Model:
+    """AdamW on the path loss, one view of each reference an epoch."""
     torch.manual_seed(config.seed)
     random = np.random.default_rng(config.seed + 1)
-    groups = SiblingGroups(tree)
-    references = References(data.sequences, config.model.views)
-    model = rrna.build(config.model, groups, log_odds(count_all(data.sequences, config.model.encoder.k)))
-    embedding = [p for n, p in model.named_parameters() if n == "encoder.embedding"]
-    others = [p for n, p in model.named_parameters() if n != "encoder.embedding"]
-    optimizer = torch.optim.AdamW(
-        [{"params": embedding, "weight_decay": 0.0}, {"params": others, "weight_decay": config.weight_decay}],
-        lr=config.learning_rate,
-        fused=True,
-    )
-    batch = min(config.batch, len(data.nodes))
-    per_epoch = -(-len(data.nodes) // batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, config.learning_rate, total_steps=max(config.epochs * per_epoch, 11), pct_start=0.1
-    )
-    started = time.monotonic()
-    for epoch in range(1, config.epochs + 1):
-        order = random.permutation(len(data.nodes))
-        total = 0.0
-        for a in range(0, len(order), batch):
-            chosen = order[a : a + batch]
-            views, nodes, new = _views(references, data, chosen, random)
-            inputs = model.encoder.collate(views)
-            targets = PathTargets.of(groups, nodes, new, hide=config.hide, random=random)
-            with torch.autocast("cpu", torch.bfloat16, enabled=config.precision == "bf16"):
-                scores = model(inputs)
-            loss = path_loss(scores, targets)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-            optimizer.step()
-            schedule.step()
-            total += loss.item() * len(chosen)
-        spent = time.monotonic() - started
-        log(f"epoch {epoch} of {config.epochs}: loss {total / len(order):.3f}, {spent:.0f} s")
-    return model.eval()
+    lesson = CompactLesson(data, tree, config)
+    fitting.fit(lesson, config.recipe, random, log, kept=kept)
+    return lesson.model
 
 
-def _views(
+class CompactLesson:
+    """The compact network, and the references that it learns from."""
+
+    def __init__(self, data: Labelled, tree: Taxonomy, config: Config) -> None:
+        self.config, self.data = config, data
+        self.targets = SiblingGroups(tree)
+        self.references = References(data.sequences, config.model.views)
+        log_odds_V = log_odds(count_all(data.sequences, config.model.encoder.k))
+        self.model = rrna.build(config.model, self.targets, log_odds_V)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """The k-mer embedding has no weight decay: most k-mers are in few references."""
+        named = list(self.model.named_parameters())
+        embedding = [p for n, p in named if n == "encoder.embedding"]
+        others = [p for n, p in named if n != "encoder.embedding"]
+        return [{"params": embedding, "weight_decay": 0.0}, {"params": others}]
+
+    def order(self, random: np.random.Generator) -> NDArray[np.integer]:
+        return random.permutation(len(self.data.nodes))
+
+    def loss(self, model: nn.Module, rows: NDArray[np.integer], random: np.random.Generator) -> Tensor:
+        seen, nodes, new = views(self.references, self.data, rows, random)
+        inputs = self.model.encoder.collate(seen)
+        targets = PathTargets.of(self.targets, nodes, new, hide=self.config.hide, random=random)
+        with self.config.recipe.autocast("cpu"):
+            scores = model(inputs)
+        return path_loss(scores, targets)
+
+    def check(self) -> None:
+        """Nothing is held out for this: it has never been seen to learn by heart."""
+
+
+def views(
     references: References, data: Labelled, chosen: NDArray[np.integer], random: np.random.Generator
 ) -> tuple[list[str], NDArray[np.int64], NDArray[np.bool_]]:
     """What a step sees of the references chosen, decoys among them, and the right answers."""
     decoys = random.random(len(chosen)) < references.views.decoys
     draw = (references.decoy if is_decoy else references.draw for is_decoy in decoys)
-    views = [f(int(i), random) for f, i in zip(draw, chosen, strict=True)]
-    return views, np.where(decoys, 0, data.nodes[chosen]), decoys | data.new[chosen]
+    seen = [f(int(i), random) for f, i in zip(draw, chosen, strict=True)]
+    return seen, np.where(decoys, 0, data.nodes[chosen]), decoys | data.new[chosen]
 
 
 # ---------------------------------------------------------------------- held-out records
@@ -261,15 +255,15 @@ def _calibrate(
     parts = []
     for a in range(0, len(everything), BLOCK):
         block = everything[a : a + BLOCK]
-        views, nodes, new = _views(references, data, block, random)
-        reading = network.reader.read(views, "forward")
+        seen, nodes, new = views(references, data, block, random)
+        reading = network.reader.read(seen, "forward")
         scores = network.scores(reading.counts_BV)
         parts.append(Steps.of(network.groups, scores, reading.kmers_B, nodes, new, natural[block] | (nodes == 0)))
     levels = network.groups.levels
     calibration = calibrate.fit(Steps.join(parts), levels) if parts else Calibration.none(levels)
     log(f"calibrated on {len(everything):,} held-out references")
-    views = [references.draw(int(i), random) for i in everything]
-    return replace(calibration, kmers=config.model.views.shortest // 2), views
+    seen = [references.draw(int(i), random) for i in everything]
+    return replace(calibration, kmers=config.model.views.shortest // 2), seen
 
 
 def _predict(network: CompactNetwork, tree: Taxonomy, ids: Sequence[str], views: Sequence[str]) -> list[Prediction]:
@@ -285,7 +279,7 @@ def _predict(network: CompactNetwork, tree: Taxonomy, ids: Sequence[str], views:
 # ---------------------------------------------------------------------- references
 
 
-def _usable(sequences: Mapping[str, str], lineages: Mapping[str, Lineage], log: Log) -> list[str]:
+def usable(sequences: Mapping[str, str], lineages: Mapping[str, Lineage], log: Log) -> list[str]:
     """Ids of the references that have a lineage and bases enough."""
     labelled = [i for i in sequences if lineages.get(i)]
     usable = [i for i in labelled if sum(map(sequences[i].count, "ACGT")) >= SHORTEST]
@@ -296,7 +290,7 @@ def _usable(sequences: Mapping[str, str], lineages: Mapping[str, Lineage], log: 
     return usable
 
 
-def _one_strand(sequences: list[str], k: int) -> tuple[list[str], int]:
+def one_strand(sequences: list[str], k: int) -> tuple[list[str], int]:
     """The references, with those turned that read more like the others reversed, and how many."""
     strands = KmerReader(log_odds(count_all(sequences, k))).strands(sequences)
     texts = [reverse_complement(s) if t == "-" else s for s, t in zip(sequences, strands, strict=True)]
@@ -316,8 +310,14 @@ def subset(data: Labelled, chosen: NDArray[np.bool_]) -> Labelled:
     return Labelled([data.sequences[i] for i in np.flatnonzero(chosen).tolist()], data.nodes[chosen], data.new[chosen])
 
 
-def _digest(ids: Sequence[str], texts: Sequence[str], labels: Sequence[Lineage]) -> str:
+def digest(ids: Sequence[str], texts: Sequence[str], labels: Sequence[Lineage]) -> str:
     h = hashlib.sha256()
     for id, text, label in zip(ids, texts, labels, strict=True):
         h.update(f"{id}\t{text}\t{';'.join(t.name for t in label)}\n".encode())
     return h.hexdigest()
+
+
+def digest_of_run(references: str, settings: Mapping[str, Any], split_seed: int | None) -> str:
+    """Tells a training from every other: what it learns from, its settings, the versions that run it."""
+    text = f"{references}\n{settings}\n{split_seed}\n{torch.__version__}\n{linnet.__version__}"
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor, nn
 
 import linnet
-from linnet import calibrate, draws, split, walk
+from linnet import calibrate, draws, fitting, split, walk
 from linnet.calibrate import Calibration, Steps
 from linnet.checkpoint import Checkpoint
 from linnet.compact_lineage import CompactLineageNetwork
@@ -21,12 +21,12 @@ from linnet.decode import LineageCache
 from linnet.errors import UserError, require
 from linnet.families import proteins
 from linnet.families.proteins import ProteinModel
+from linnet.fitting import Log, Recipe
 from linnet.light_head import path_loss
 from linnet.prediction import Prediction
 from linnet.taxonomy import Taxonomy
 from linnet.train import HeldOut
 
-Log = Callable[[str], None]
 BLOCK = 512
 """Proteins judged at once."""
 
@@ -51,18 +51,11 @@ class Config:
     """How a protein model is trained."""
 
     model: proteins.Config = field(default_factory=proteins.Config)
-    epochs: int = 10
-    """Passes over the proteins, at most `per_taxon` of a taxon in each."""
+    recipe: Recipe = field(
+        default_factory=lambda: Recipe(batch=256, learning_rate=4e-3, clip=1.0, schedule="one-cycle", precision="fp32")
+    )
     per_taxon: int = 100
     """Proteins of one taxon in a pass at most, drawn anew for each: whole proteomes do not outweigh the rest."""
-    batch: int = 256
-    """Proteins in a step."""
-    learning_rate: float = 4e-3
-    """Highest learning rate; warmed up over a tenth of the steps, then lowered along a cosine."""
-    weight_decay: float = 0.01
-    """AdamW's weight decay; embeddings have none."""
-    clip: float = 1.0
-    """Largest norm of the gradient."""
     hide: float = 0.1
     """Share of steps down the tree in which the right taxon is hidden and stopping is right."""
     hold_out: float = 0.08
@@ -77,10 +70,8 @@ class Config:
     """Of the split, the first weights and every random choice."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "per_taxon", "batch", "least"):
+        for name in ("per_taxon", "least"):
             require(getattr(self, name) >= 1, f"{name} {getattr(self, name)}", "1 or more")
-        for name in ("learning_rate", "clip"):
-            require(0 < getattr(self, name) < np.inf, f"{name} {getattr(self, name)}", "more than 0")
         for name in ("hide", "hold_out", "hidden_clades"):
             require(0 <= getattr(self, name) <= 0.5, f"{name} {getattr(self, name)}", "0 to 0.5")
         require(0 <= self.seed < 2**32, f"seed {self.seed}", "0 to 4294967295")
@@ -153,49 +144,52 @@ def train(store: Proteins, taxonomy: Taxonomy, config: Config, log: Log = lambda
 def fit(
     store: Proteins, chosen: NDArray[np.int64], nodes: NDArray[np.int64], tree: Taxonomy, config: Config, log: Log
 ) -> ProteinModel:
-    """The training loop: AdamW on the path loss.
+    """AdamW on the path loss.
 
     Args:
         chosen: which proteins of the store.
         nodes: their taxa, as the tree has them.
     """
     torch.manual_seed(config.seed)
-    random = np.random.default_rng(config.seed + 1)
-    model = ProteinModel(config.model, tree)
-    tables = [p for n, p in model.named_parameters() if n in ("encoder.embedding", "head.taxa")]
-    others = [p for n, p in model.named_parameters() if n not in ("encoder.embedding", "head.taxa")]
-    optimizer = torch.optim.AdamW(
-        [{"params": tables, "weight_decay": 0.0}, {"params": others, "weight_decay": config.weight_decay}],
-        lr=config.learning_rate,
-        fused=True,
-    )
-    taxon, rank_of = np.unique(nodes, return_inverse=True)
-    counts = np.minimum(np.bincount(rank_of, minlength=len(taxon)), config.per_taxon)
-    batch = min(config.batch, int(counts.sum()))
-    per_epoch = -(-int(counts.sum()) // batch)
-    steps = max(11, config.epochs * per_epoch)  # of 10 steps the warming up would be none, and torch divides by it
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.learning_rate, total_steps=steps, pct_start=0.1)
-    views, started = config.model.views, time.monotonic()
-    for epoch in range(1, config.epochs + 1):
-        order = _capped(rank_of, config.per_taxon, random)
-        total = 0.0
-        for low in range(0, len(order), batch):
-            rows = order[low : low + batch]
-            decoy = random.random(len(rows)) < views.decoys
-            seen = [
-                (views.decoy if d else views.draw)(store.sequence(int(i)), random)
-                for i, d in zip(chosen[rows], decoy, strict=True)
-            ]
-            work = model.head.steps(np.where(decoy, 0, nodes[rows]), decoy, config.hide, random)
-            loss = path_loss(model(model.encoder.collate(seen), work), work)
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-            optimizer.step()
-            schedule.step()
-            total += loss.item() * len(rows)
-        log(f"pass {epoch} of {config.epochs}: loss {total / len(order):.3f}, {time.monotonic() - started:.0f} s")
-    return model.eval()
+    lesson = ProteinLesson(store, chosen, nodes, tree, config)
+    fitting.fit(lesson, config.recipe, np.random.default_rng(config.seed + 1), log)
+    return lesson.model
+
+
+class ProteinLesson:
+    """The compact protein network, and the proteins that it learns from."""
+
+    def __init__(
+        self, store: Proteins, chosen: NDArray[np.int64], nodes: NDArray[np.int64], tree: Taxonomy, config: Config
+    ) -> None:
+        self.store, self.chosen, self.nodes, self.config = store, chosen, nodes, config
+        _, self.taxon = np.unique(nodes, return_inverse=True)
+        self.model = ProteinModel(config.model, tree)
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Embeddings have no weight decay."""
+        named = list(self.model.named_parameters())
+        tables = [p for n, p in named if n in ("encoder.embedding", "head.taxa")]
+        others = [p for n, p in named if n not in ("encoder.embedding", "head.taxa")]
+        return [{"params": tables, "weight_decay": 0.0}, {"params": others}]
+
+    def order(self, random: np.random.Generator) -> NDArray[np.integer]:
+        return _capped(self.taxon, self.config.per_taxon, random)
+
+    def loss(self, model: nn.Module, rows: NDArray[np.integer], random: np.random.Generator) -> Tensor:
+        views = self.config.model.views
+        decoy = random.random(len(rows)) < views.decoys
+        seen = [
+            (views.decoy if d else views.draw)(self.store.sequence(int(i)), random)
+            for i, d in zip(self.chosen[rows], decoy, strict=True)
+        ]
+        work = self.model.head.steps(np.where(decoy, 0, self.nodes[rows]), decoy, self.config.hide, random)
+        with self.config.recipe.autocast("cpu"):
+            scores = model(self.model.encoder.collate(seen), work)
+        return path_loss(scores, work)
+
+    def check(self) -> None:
+        """Nothing is held out for this."""
 
 
 def _calibrate(

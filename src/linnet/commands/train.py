@@ -1,13 +1,19 @@
 """Train a model on your own references.
 
   linnet train rrna --sequences genes.fasta --taxonomy taxonomy.tsv --out model
+  linnet train rrna --encoder hybrid --region V4 --seeds 42,123,456,789,1011 --sequences ... --taxonomy ... --out v4
   linnet train proteins --sequences proteins.faa.gz --taxonomy taxdump.tar.gz --out model
 
 rrna: SEQUENCES are reference genes, whole ones where you have them: windows and in-silico amplicons are cut while
 training. TAXONOMY is 'id TAB lineage' (QIIME 2, Greengenes, GTDB, SILVA, mothur), a table with a column for
 each rank, or is left out where the FASTA headers hold the lineages (SINTAX, DADA2, SILVA). A lineage that
 ends early counts as unknown from there on. A tenth of the references and a few whole clades are held out to
-calibrate and measure; the model is then fitted once more on everything.
+calibrate and measure; the model is then fitted once more on everything. --encoder kmer (default) is the compact
+network; hybrid, cnn, bert and onehot are DeepTaxa's, trained as published unless flags say otherwise.
+
+An interrupted training is kept in the folder OUT.training: the same command goes on from there and ends with the same
+weights. Several --seeds make an ensemble, a folder of models, and figures with mean and standard deviation. Several
+processes share a training when started by 'accelerate launch -m linnet train ...'.
 
 proteins: TAXONOMY is a taxdump, or another tree that 'linnet code' reads. The taxon of a protein stands in its header
 (UniProt's OX=, RefSeq's [Organism]) or in --accessions. The proteins are first put into a folder of shards, which
@@ -19,23 +25,36 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from linnet.errors import UsageError, UserError, missing_extra
 from linnet.inputs import read_groups
 from linnet.lineages import id_of_reference, read_lineages
 from linnet.ncbi import read_taxdump
+from linnet.outputs import main_process
 from linnet.options import Several, add_flags, build, positive
-from linnet.prediction import DEFAULT_CONFIDENCE
 from linnet.records import SequenceRecord, read
+from linnet.regions import REGIONS, amplicons
 from linnet.taxonomy import Lineage, Taxonomy
 
 if TYPE_CHECKING:
+    from linnet.checkpoint import Checkpoint
     from linnet.train import HeldOut
+
+_NETWORKS: dict[str, dict[str, str]] = {
+    "hybrid": {"model_type": "hybrid"},
+    "cnn": {"model_type": "cnn"},
+    "bert": {"model_type": "bert"},
+    "onehot": {"model_type": "cnn", "encoding": "onehot"},
+}
+"""DeepTaxa's encoders, as settings."""
+
+_BASELINES = ("nearest", "commonest")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -62,65 +81,130 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="'id TAB group': records of one group, such as gene copies of one genome, are set aside together",
     )
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="the model")
-    parser.add_argument(
-        "--kind",
-        choices=["compact", "nearest", "commonest"],
-        default="compact",
-        help="compact: the network (default); the others are baselines: nearest reference by k-mers, commonest lineage",
-    )
+    parser.add_argument("--encoder", choices=["kmer", *_NETWORKS, *_BASELINES], default="kmer",
+        help="rrna: kmer: bag of k-mers (default); hybrid, cnn, bert: over tokens; onehot: convolutions over single "
+        "bases; nearest, commonest: baselines that learn nothing")  # fmt: skip
+    parser.add_argument("--region", choices=[*REGIONS], metavar="REGION",
+        help=f"rrna: first cut the references to this amplicon ({', '.join(REGIONS)}); others are left out")  # fmt: skip
+    parser.add_argument("--seeds", type=_seeds, metavar="N,N",
+        help="rrna: one model for each; the first also draws the held-out references of all")  # fmt: skip
+    parser.add_argument("--start", type=Path, metavar="MODEL",
+        help="networks over tokens: begin with the weights of this model, whatever its taxa")  # fmt: skip
+    parser.add_argument("--tokenizer", type=Path, metavar="FILE",
+        help="networks over tokens: a tokenizer.json (default: learnt from the references)")  # fmt: skip
+    parser.add_argument("--device", default="cpu", metavar="NAME",
+        help="networks over tokens: as torch names it: cpu (default), cuda, mps")  # fmt: skip
+    parser.add_argument("--save-every", type=positive, default=600, metavar="SECONDS",
+        help="how often an unfinished pass is saved (default: 600)")  # fmt: skip
     parser.add_argument("--threads", type=positive, default=2, metavar="N", help="threads (default: 2)")
-    add_flags(parser, _verb("train").Config)
-    add_flags(parser, _verb("train_proteins").Config, "proteins")
+    add_flags(parser, _verb("train").Config())
+    add_flags(parser, _verb("train_network").Config(), "networks", without=("model_type", "encoding"))
+    add_flags(parser, _verb("train_proteins").Config(), "proteins")
 
 
 def run(args: argparse.Namespace) -> None:
     import torch
 
     from linnet.checkpoint import check_free, save
+    from linnet.fitting import Keeping
 
-    check_free(args.out)  # before hours of training, not after
     torch.set_num_threads(args.threads)
     if args.family == "proteins":
+        check_free(args.out)  # before hours of training, not after
         _proteins(args)
         return
     if not args.sequences or len(args.sequences) > 1:
         raise UsageError("no --sequences" if not args.sequences else "several --sequences", expected="one FASTA file")
     args.sequences = args.sequences[0]
-    train = _verb("train")
-    config = build(train.Config, args)
-    sequences = _sequences(args.sequences, numbered=args.taxonomy is None)
+    from linnet import training_runs
+
+    config = _config(args)
+    seeds = args.seeds or (config.seed,)
+    training_runs.check_out(args.out, seeds)
+    start, tokenizer = _beginning(args)
+    sequences, lineages, groups = _references(args)
+    if args.encoder in _BASELINES:
+        save(_verb("train").baseline(args.encoder, sequences, lineages), args.out)
+        _log(f"wrote {args.out}")
+        return
+    unfinished = args.out.absolute().with_name(f"{args.out.name}.training")
+    keeping = Keeping(folder=unfinished, every=args.save_every)
+
+    def train(seed: int, split_seed: int) -> tuple[Checkpoint, HeldOut]:
+        given = (sequences, lineages, replace(config, seed=seed), _log, groups)
+        kept: dict[str, Any] = {"keeping": keeping, "split_seed": split_seed}
+        if args.encoder == "kmer":
+            checkpoint, held_out = _verb("train").train(*given, **kept)
+        else:
+            kept |= {"device": args.device, "start": start, "tokenizer": tokenizer}
+            checkpoint, held_out = _verb("train_network").train(*given, **kept)
+        if args.region:
+            checkpoint.model["region"] = args.region
+        return checkpoint, held_out
+
+    training_runs.run(train, seeds, args.out, unfinished, _log)
+
+
+def _config(args: argparse.Namespace) -> Any:
+    """The settings of the training asked for."""
+    if args.encoder not in _NETWORKS:
+        return build(_verb("train").Config(), args)
+    config = _verb("train_network").Config()
+    encoder = replace(config.model.encoder, **_NETWORKS[args.encoder])
+    return build(replace(config, model=replace(config.model, encoder=encoder)), args)
+
+
+def _beginning(args: argparse.Namespace) -> tuple[Checkpoint | None, str | None]:
+    """The model to begin with, and the vocabulary."""
+    from linnet.checkpoint import load
+    from linnet.tokens import Pieces
+
+    for flag in ("start", "tokenizer"):
+        if getattr(args, flag) is not None and args.encoder not in _NETWORKS:
+            raise UsageError(f"--{flag} with --encoder {args.encoder}", expected="it with hybrid, cnn or bert")
+    if args.encoder == "onehot" and args.tokenizer is not None:
+        raise UsageError("--tokenizer with --encoder onehot, which reads bases", remedy="Leave it out.")
+    return (
+        load(args.start) if args.start else None,
+        Pieces.from_file(args.tokenizer).json if args.tokenizer else None,
+    )
+
+
+def _references(args: argparse.Namespace) -> tuple[dict[str, str], dict[str, Lineage], dict[str, str] | None]:
+    """Sequences, cut to the region asked for, their lineages, and their groups."""
+    path = args.sequences
+    sequences = _sequences(path, numbered=args.taxonomy is None)
     if not sequences:
-        raise UserError("no records", where=str(args.sequences))
+        raise UserError("no records", where=str(path))
     lineages = _lineages(args)
     missing = [i for i in sequences if i not in lineages]
     if len(missing) == len(sequences):
         raise UserError(
             f"none of its records is in {args.taxonomy or 'its headers'}, '{missing[0]}' for one",
-            where=str(args.sequences),
+            where=str(path),
             expected="the same record ids in both",
         )
     if missing:
         _log(f"{len(missing):,} records have no lineage, '{missing[0]}' for one; they are left out")
-    if args.kind == "compact":
-        checkpoint, held_out = train.train(
-            sequences, lineages, config, _log, read_groups(args.groups) if args.groups else None
-        )
-        if held_out.natural:
-            checkpoint.origin["held_out"] = measured(held_out)
-    else:
-        checkpoint = train.baseline(args.kind, sequences, lineages)
-    save(checkpoint, args.out)
-    _log(f"wrote {args.out}")
+    if args.region:
+        found = zip(sequences, amplicons(sequences.values(), REGIONS[args.region]), strict=True)
+        cut = {id: sequences[id][slice(*span)] for id, span in found if span}
+        _log(f"{len(cut):,} of {len(sequences):,} records have the amplicon {args.region}; the others are left out")
+        if not cut:
+            raise UserError(f"no record has both primers of {args.region}", where=str(path),
+                            remedy="Amplicons already cut need no --region.")  # fmt: skip
+        sequences = cut
+    return sequences, lineages, read_groups(args.groups) if args.groups else None
 
 
 def _proteins(args: argparse.Namespace) -> None:
     """Shards of labelled proteins, and a model from these."""
-    from linnet import shards
+    from linnet import shards, training_runs
     from linnet.checkpoint import save
     from linnet.taxonomies import read_taxonomy
 
     verb = _verb("train_proteins")
-    config = build(verb.Config, args)
+    config = build(verb.Config(), args)
     if args.taxonomy is None:
         raise UsageError("no --taxonomy", expected="the tree that the taxids are of, such as NCBI's taxdump.tar.gz")
     tree = read_taxonomy(args.taxonomy)
@@ -136,7 +220,9 @@ def _proteins(args: argparse.Namespace) -> None:
             raise UsageError("neither --sequences nor --shards", expected="one of them, or both")
         checkpoint, held_out = verb.train(store, tree, config, _log)
         if held_out.natural:
-            checkpoint.origin["held_out"] = measured(held_out)
+            evaluation = training_runs.measure(held_out)
+            _log(training_runs.text(evaluation))
+            checkpoint.origin["held_out"] = training_runs.figures(evaluation)
         save(checkpoint, args.out)
     _log(f"wrote {args.out}")
 
@@ -209,28 +295,14 @@ def _lineages(args: argparse.Namespace) -> dict[str, Lineage]:
     return table.lineages
 
 
-def measured(held_out: HeldOut) -> dict[str, object]:
-    """Figures of the records set aside at random, as the first fit named them; shown, and kept with the model."""
-    from threadpoolctl import threadpool_limits
-
-    from linnet.evaluate import evaluate, explanation, table
-
-    with threadpool_limits(limits=1):
-        found = evaluate(
-            held_out.predictions,
-            held_out.truth,
-            held_out.known,
-            held_out.natural,
-            minimum=DEFAULT_CONFIDENCE,
-            resamples=200,
-        )
-    title = f"records set aside at random (views as in training), cut at {DEFAULT_CONFIDENCE}"
-    _log(f"{title}\n{table(found)}\n{explanation()}")
-    kept = ("n", "n_known", "ceiling", "accuracy", "acc_known", "precision", "coverage", "mc", "uc", "oc",
-            "ece_debiased", "recall_at_p95")  # fmt: skip
-    ranks = {rank: {k: row[k] for k in kept} for rank, row in found.to_json()["ranks"].items()}
-    return {"confidence": DEFAULT_CONFIDENCE, "records": found.queries, "ranks": ranks}
+def _seeds(text: str) -> tuple[int, ...]:
+    """'42,123'"""
+    seeds = tuple(int(word) for word in text.split(","))
+    if len(set(seeds)) < len(seeds):
+        raise UsageError(f"--seeds {text}", expected="each of them once")
+    return seeds
 
 
 def _log(text: str) -> None:
-    print(f"linnet: {text}", file=sys.stderr, flush=True)
+    if main_process():
+        print(f"linnet: {text}", file=sys.stderr, flush=True)

@@ -1,0 +1,121 @@
+"""Trainings that differ in their seed alone: a model or an ensemble folder, and figures with mean and deviation."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from linnet.checkpoint import Checkpoint, check_free, save
+from linnet.errors import UserError
+from linnet.evaluate import Evaluation, evaluate, explanation, table
+from linnet.fitting import Log
+from linnet.outputs import main_process, open_output
+from linnet.prediction import DEFAULT_CONFIDENCE
+from linnet.train import HeldOut
+
+Train = Callable[[int, int], tuple[Checkpoint, HeldOut]]
+"""Seed of the training, seed of the choice of held-out references -> a model, and what it says of those."""
+
+FIGURES = ("accuracy", "acc_known", "f1_weighted", "precision", "coverage", "ece", "ece_debiased")
+"""What is summarised over seeds."""
+
+_KEPT = ("n", "n_known", "ceiling", "accuracy", "acc_known", "f1_weighted", "precision", "coverage", "mc", "uc", "oc",
+         "ece", "ece_debiased", "recall_at_p95")  # fmt: skip
+
+
+def folders(out: Path, seeds: Sequence[int]) -> list[Path]:
+    """Where each seed's model goes: one seed's is `out` itself, those of several are within it."""
+    return [out] if len(seeds) == 1 else [out / f"seed-{seed}" for seed in seeds]
+
+
+def check_out(out: Path, seeds: Sequence[int]) -> None:
+    """Make sure, before hours of training, that the models may be written.
+
+    Raises:
+        UserError: something else is there.
+    """
+    if len(seeds) > 1 and (out / "model.json").exists():
+        raise UserError("is one model, not a folder of several", where=str(out), remedy="Choose another --out.")
+    for folder in folders(out, seeds):
+        check_free(folder)
+
+
+def run(train: Train, seeds: Sequence[int], out: Path, unfinished: Path, log: Log) -> None:
+    """Train a model for each seed and write them; say what held-out references came to.
+
+    Args:
+        unfinished: folder of unfinished trainings, deleted in the end.
+    """
+    found: dict[int, dict[str, Any]] = {}
+    for seed, folder in zip(seeds, folders(out, seeds), strict=True):
+        if len(seeds) > 1:
+            log(f"seed {seed}")
+        checkpoint, held_out = train(seed, seeds[0])
+        if not main_process():
+            continue
+        if held_out.natural:
+            evaluation = measure(held_out)
+            log(text(evaluation))
+            checkpoint.origin["held_out"] = found[seed] = figures(evaluation)
+        save(checkpoint, folder)
+        log(f"wrote {folder}")
+    if main_process():
+        if len(found) > 1:
+            summary = over_seeds(found)
+            with open_output(out / "seeds.json") as file:
+                json.dump({"seeds": found, "mean and deviation": summary}, file, indent=1)
+            log(f"{len(found)} seeds, mean and standard deviation, per cent\n{as_table(summary)}")
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def text(evaluation: Evaluation) -> str:
+    """The figures, to be read."""
+    title = f"records set aside at random (views as in training), cut at {evaluation.minimum}"
+    return f"{title}\n{table(evaluation)}\n{explanation()}"
+
+
+def measure(held_out: HeldOut) -> Evaluation:
+    """Figures of the records set aside at random, as the first fit named them."""
+    with threadpool_limits(limits=1):
+        return evaluate(
+            held_out.predictions,
+            held_out.truth,
+            held_out.known,
+            held_out.natural,
+            minimum=DEFAULT_CONFIDENCE,
+            resamples=200,
+        )
+
+
+def figures(evaluation: Evaluation) -> dict[str, Any]:
+    """Those that are kept with a model."""
+    ranks = {rank: {k: row[k] for k in _KEPT} for rank, row in evaluation.to_json()["ranks"].items()}
+    return {"confidence": evaluation.minimum, "records": evaluation.queries, "ranks": ranks}
+
+
+def over_seeds(found: Mapping[int, Mapping[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
+    """Rank -> figure -> mean and standard deviation (n - 1) over the seeds, where all seeds have the figure."""
+    ranks = next(iter(found.values()))["ranks"]
+    summary: dict[str, dict[str, dict[str, float]]] = {}
+    for rank in ranks:
+        summary[rank] = {}
+        for figure in FIGURES:
+            values = [run["ranks"][rank][figure] for run in found.values()]
+            if None not in values:
+                summary[rank][figure] = {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1))}
+    return summary
+
+
+def as_table(summary: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
+    rows = [["rank", *FIGURES]]
+    for rank, found in summary.items():
+        cells = [f"{100 * f['mean']:.2f} ± {100 * f['sd']:.2f}" if (f := found.get(name)) else "-" for name in FIGURES]
+        rows.append([rank, *cells])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)

@@ -112,6 +112,38 @@ def path_loss(
     return loss_S.sum() / targets.batch
 
 
+@dataclass(frozen=True)
+class SoftTargets:
+    """What a teacher says of a batch: S steps over F columns, as in `PathTargets`, each with a distribution.
+
+    Attributes:
+        flat, step: as in `PathTargets`.
+        at: int64 (E,), where in `flat` the columns stand that have a share of their step.
+        share: float32 (E,), those shares; a step's sum is how probable the teacher thinks that the step is taken.
+        mass: float32 (S,), these sums.
+        batch: number of records.
+    """
+
+    flat: Tensor
+    step: Tensor
+    at: Tensor
+    share: Tensor
+    mass: Tensor
+    batch: int
+
+
+def soft_loss(score_BM: Tensor, targets: SoftTargets, temperature: float) -> Tensor:
+    """Mean over records of the cross-entropy with the teacher, down the tree, times temperature^2.
+
+    The student's scores are divided by the temperature, as the teacher's were; the factor keeps the gradient's size
+    (Hinton, Vinyals & Dean 2015). Less a constant it is KL(teacher || student).
+    """
+    score_F = score_BM.reshape(-1)[targets.flat].float() / temperature
+    total_S = log_total(score_F, targets.step, len(targets.mass))
+    loss = (targets.mass * total_S).sum() - (targets.share * score_F[targets.at]).sum()
+    return loss * temperature**2 / targets.batch
+
+
 def rank_loss(
     logits: Sequence[Tensor],
     class_BR: Tensor,
@@ -149,7 +181,8 @@ def rank_loss(
 
 def focal(cross_entropy: Tensor, gamma: float) -> Tensor:
     """(1 - p)^gamma * -ln p, with p = exp(-cross-entropy): what is right already counts less (Lin et al. 2017)."""
-    return torch.as_tensor((1 - torch.exp(-cross_entropy)).clamp(min=0) ** gamma * cross_entropy)
+    wrong = (1 - torch.exp(-cross_entropy)).clamp(min=1e-7)  # of 0, the gradient of a root is no number
+    return torch.as_tensor(wrong**gamma * cross_entropy)
 
 
 def log_total(score_F: Tensor, step_F: Tensor, steps: int) -> Tensor:

@@ -36,6 +36,14 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def seeds(text: str) -> tuple[int, ...]:
+    """A flag's value, such as 42,123: each seed once."""
+    words = text.split(",")
+    if not all(word.strip().isdecimal() for word in words) or len(set(map(int, words))) < len(words):
+        raise UsageError(f"'{text}' where seeds belong", expected="whole numbers with commas, each of them once")
+    return tuple(map(int, words))
+
+
 class Several(argparse.Action):
     """A flag that may be given several times; what is typed replaces what a TOML file lists."""
 

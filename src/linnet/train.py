@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -22,14 +22,15 @@ from linnet.decode import LineageCache, descend
 from linnet.errors import UserError, require
 from linnet.families import rrna
 from linnet.families.rrna import References
-from linnet.fitting import Keeping, Kept, Log, Recipe
+from linnet.fitting import AfterPass, Keeping, Kept, Log, Recipe
 from linnet.kmers import BLOCK, KmerReader, count_all, log_odds
-from linnet.losses import PathTargets, path_loss
+from linnet.losses import PathTargets, path_loss, soft_loss
 from linnet.model import Model
 from linnet.prediction import Posterior, Prediction
 from linnet.records import reverse_complement
 from linnet.sibling_groups import SiblingGroups
 from linnet.taxonomy import Lineage, Taxonomy
+from linnet.teaching import Teaching
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +73,10 @@ class Labelled:
     new: NDArray[np.bool_]
 
 
+Teach = Callable[[Labelled, SiblingGroups], Teaching]
+"""References and the columns of the student's head -> what a teacher says of them."""
+
+
 @dataclass(frozen=True)
 class HeldOut:
     """Predictions for records set aside, to measure a model by.
@@ -96,6 +101,8 @@ def train(
     *,
     keeping: Keeping | None = None,
     split_seed: int | None = None,
+    teach: Teach | None = None,
+    after_pass: AfterPass | None = None,
 ) -> tuple[Checkpoint, HeldOut]:
     """A calibrated model from references and their lineages.
 
@@ -105,6 +112,9 @@ def train(
         groups: by record id; records of one group are set aside together. Others stand alone.
         keeping: where unfinished fits are kept.
         split_seed: of the choice of held-out references; None: `config.seed`.
+        teach: what a teacher says of references, beside their labels.
+        after_pass: is told of each pass of the first fit, and of the loss on references set aside at random; that is
+            found only for it, and the fit then ends with the weights of the best pass.
 
     Raises:
         UserError: too few references to learn from.
@@ -131,7 +141,9 @@ def train(
     data = labelled(texts, labels, tree)
     references = digest(ids, texts, labels)
     of = digest_of_run(references, asdict(config), split_seed)
-    model = fit(subset(data, fitted), tree, config, log, keeping.file(f"seed-{config.seed}.first", of))
+    kept = keeping.file(f"seed-{config.seed}.first", of)
+    checked = subset(data, at_random & ~hidden) if after_pass else None
+    model = fit(subset(data, fitted), tree, config, log, kept, teach, checked, after_pass)
     held = np.flatnonzero(~fitted)
     calibration, views = _calibrate(model, subset(data, ~fitted), at_random[held] & ~hidden[held], config, log)
     network = CompactNetwork(model.tensors(), tree, calibration)
@@ -145,7 +157,7 @@ def train(
         log(f"fitting again on all {len(ids):,}")
         tree = full
         kept = keeping.file(f"seed-{config.seed}.again", of)
-        model = fit(labelled(texts, labels, tree), tree, config, log, kept)
+        model = fit(labelled(texts, labels, tree), tree, config, log, kept, teach)
         calibration = calibration.stretch(SiblingGroups(tree).levels)
     return (
         Checkpoint(
@@ -186,24 +198,45 @@ def baseline(kind: str, sequences: Mapping[str, str], lineages: Mapping[str, Lin
     )
 
 
-def fit(data: Labelled, tree: Taxonomy, config: Config, log: Log, kept: Kept | None = None) -> Model:
+def fit(
+    data: Labelled,
+    tree: Taxonomy,
+    config: Config,
+    log: Log,
+    kept: Kept | None = None,
+    teach: Teach | None = None,
+    held: Labelled | None = None,
+    after_pass: AfterPass | None = None,
+) -> Model:
     """AdamW on the path loss, one view of each reference an epoch."""
     torch.manual_seed(config.seed)
     random = np.random.default_rng(config.seed + 1)
-    lesson = CompactLesson(data, tree, config)
-    fitting.fit(lesson, config.recipe, random, log, kept=kept)
+    lesson = CompactLesson(data, tree, config, teach, held)
+    fitting.fit(lesson, config.recipe, random, log, kept=kept, after_pass=after_pass)
     return lesson.model
 
 
 class CompactLesson:
-    """The compact network, and the references that it learns from."""
+    """The compact network, and the references that it learns from.
 
-    def __init__(self, data: Labelled, tree: Taxonomy, config: Config) -> None:
-        self.config, self.data = config, data
+    Args:
+        held: references to check the loss on.
+    """
+
+    def __init__(
+        self,
+        data: Labelled,
+        tree: Taxonomy,
+        config: Config,
+        teach: Teach | None = None,
+        held: Labelled | None = None,
+    ) -> None:
+        self.config, self.data, self.held = config, data, held
         self.targets = SiblingGroups(tree)
         self.references = References(data.sequences, config.model.views)
         log_odds_V = log_odds(count_all(data.sequences, config.model.encoder.k))
         self.model = rrna.build(config.model, self.targets, log_odds_V)
+        self.teaching = teach(data, self.targets) if teach else None
 
     def groups(self) -> list[dict[str, Any]]:
         """The k-mer embedding has no weight decay: most k-mers are in few references."""
@@ -221,10 +254,30 @@ class CompactLesson:
         targets = PathTargets.of(self.targets, nodes, new, hide=self.config.hide, random=random)
         with self.config.recipe.autocast("cpu"):
             scores = model(inputs)
-        return path_loss(scores, targets)
+        loss = path_loss(scores, targets)
+        if self.teaching is None:
+            return loss
+        decoys = new & (nodes == 0)
+        soft = self.teaching.lessons.batch(rows, ~decoys)
+        alpha = self.teaching.alpha
+        return alpha * loss + (1 - alpha) * soft_loss(scores, soft, self.teaching.temperature)
 
-    def check(self) -> None:
-        """Nothing is held out for this: it has never been seen to learn by heart."""
+    @torch.no_grad()
+    def check(self) -> float | None:
+        """Mean loss of views of held-out references, the same views each time, decoys among them.
+
+        Training holds none out for this: the network has never been seen to learn by heart.
+        """
+        if self.held is None or not len(self.held.nodes):
+            return None
+        random, total = np.random.default_rng(self.config.seed + 2), 0.0
+        references, rows = References(self.held.sequences, self.config.model.views), np.arange(len(self.held.nodes))
+        for a in range(0, len(rows), BLOCK):
+            seen, nodes, new = views(references, self.held, rows[a : a + BLOCK], random)
+            with self.config.recipe.autocast("cpu"):
+                scores = self.model(self.model.encoder.collate(seen))
+            total += float(path_loss(scores, PathTargets.of(self.targets, nodes, new))) * len(seen)
+        return total / len(rows)
 
 
 def views(

@@ -32,15 +32,12 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from linnet import references
 from linnet.errors import UsageError, UserError, missing_extra
-from linnet.inputs import read_groups
-from linnet.lineages import id_of_reference, read_lineages
-from linnet.ncbi import read_taxdump
+from linnet.options import Several, add_flags, build, positive, seeds
 from linnet.outputs import main_process
-from linnet.options import Several, add_flags, build, positive
 from linnet.records import SequenceRecord, read
-from linnet.regions import REGIONS, amplicons
-from linnet.taxonomy import Lineage, Taxonomy
+from linnet.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from linnet.checkpoint import Checkpoint
@@ -68,25 +65,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--eggnog", action="store_true", help="proteins: ids are eggNOG's, 'taxid.locus'")
     parser.add_argument("--shards", type=Path, metavar="FOLDER",
         help="proteins: keep them here, or without --sequences take them from here")  # fmt: skip
-    parser.add_argument(
-        "--taxdump",
-        type=Path,
-        metavar="DIR",
-        help="NCBI taxdump (folder or taxdump.tar.gz), where the table has taxids",
-    )
-    parser.add_argument(
-        "--groups",
-        type=Path,
-        metavar="TABLE",
-        help="'id TAB group': records of one group, such as gene copies of one genome, are set aside together",
-    )
+    references.add_flags(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="the model")
     parser.add_argument("--encoder", choices=["kmer", *_NETWORKS, *_BASELINES], default="kmer",
         help="rrna: kmer: bag of k-mers (default); hybrid, cnn, bert: over tokens; onehot: convolutions over single "
         "bases; nearest, commonest: baselines that learn nothing")  # fmt: skip
-    parser.add_argument("--region", choices=[*REGIONS], metavar="REGION",
-        help=f"rrna: first cut the references to this amplicon ({', '.join(REGIONS)}); others are left out")  # fmt: skip
-    parser.add_argument("--seeds", type=_seeds, metavar="N,N",
+    parser.add_argument("--seeds", type=seeds, metavar="N,N",
         help="rrna: one model for each; the first also draws the held-out references of all")  # fmt: skip
     parser.add_argument("--start", type=Path, metavar="MODEL",
         help="networks over tokens: begin with the weights of this model, whatever its taxa")  # fmt: skip
@@ -115,34 +99,35 @@ def run(args: argparse.Namespace) -> None:
         return
     if not args.sequences or len(args.sequences) > 1:
         raise UsageError("no --sequences" if not args.sequences else "several --sequences", expected="one FASTA file")
-    args.sequences = args.sequences[0]
     from linnet import training_runs
 
     config = _config(args)
-    seeds = args.seeds or (config.seed,)
-    training_runs.check_out(args.out, seeds)
+    all_seeds = args.seeds or (config.seed,)
+    training_runs.check_out(args.out, all_seeds)
     start, tokenizer = _beginning(args)
-    sequences, lineages, groups = _references(args)
+    given = references.read_references(
+        args.sequences[0], args.taxonomy, _log, taxdump=args.taxdump, groups=args.groups, region=args.region
+    )
     if args.encoder in _BASELINES:
-        save(_verb("train").baseline(args.encoder, sequences, lineages), args.out)
+        save(_verb("train").baseline(args.encoder, given.sequences, given.lineages), args.out)
         _log(f"wrote {args.out}")
         return
     unfinished = args.out.absolute().with_name(f"{args.out.name}.training")
     keeping = Keeping(folder=unfinished, every=args.save_every)
 
     def train(seed: int, split_seed: int) -> tuple[Checkpoint, HeldOut]:
-        given = (sequences, lineages, replace(config, seed=seed), _log, groups)
+        what = (given.sequences, given.lineages, replace(config, seed=seed), _log, given.groups)
         kept: dict[str, Any] = {"keeping": keeping, "split_seed": split_seed}
         if args.encoder == "kmer":
-            checkpoint, held_out = _verb("train").train(*given, **kept)
+            checkpoint, held_out = _verb("train").train(*what, **kept)
         else:
             kept |= {"device": args.device, "start": start, "tokenizer": tokenizer}
-            checkpoint, held_out = _verb("train_network").train(*given, **kept)
+            checkpoint, held_out = _verb("train_network").train(*what, **kept)
         if args.region:
             checkpoint.model["region"] = args.region
         return checkpoint, held_out
 
-    training_runs.run(train, seeds, args.out, unfinished, _log)
+    training_runs.run(train, all_seeds, args.out, unfinished, _log)
 
 
 def _config(args: argparse.Namespace) -> Any:
@@ -168,33 +153,6 @@ def _beginning(args: argparse.Namespace) -> tuple[Checkpoint | None, str | None]
         load(args.start) if args.start else None,
         Pieces.from_file(args.tokenizer).json if args.tokenizer else None,
     )
-
-
-def _references(args: argparse.Namespace) -> tuple[dict[str, str], dict[str, Lineage], dict[str, str] | None]:
-    """Sequences, cut to the region asked for, their lineages, and their groups."""
-    path = args.sequences
-    sequences = _sequences(path, numbered=args.taxonomy is None)
-    if not sequences:
-        raise UserError("no records", where=str(path))
-    lineages = _lineages(args)
-    missing = [i for i in sequences if i not in lineages]
-    if len(missing) == len(sequences):
-        raise UserError(
-            f"none of its records is in {args.taxonomy or 'its headers'}, '{missing[0]}' for one",
-            where=str(path),
-            expected="the same record ids in both",
-        )
-    if missing:
-        _log(f"{len(missing):,} records have no lineage, '{missing[0]}' for one; they are left out")
-    if args.region:
-        found = zip(sequences, amplicons(sequences.values(), REGIONS[args.region]), strict=True)
-        cut = {id: sequences[id][slice(*span)] for id, span in found if span}
-        _log(f"{len(cut):,} of {len(sequences):,} records have the amplicon {args.region}; the others are left out")
-        if not cut:
-            raise UserError(f"no record has both primers of {args.region}", where=str(path),
-                            remedy="Amplicons already cut need no --region.")  # fmt: skip
-        sequences = cut
-    return sequences, lineages, read_groups(args.groups) if args.groups else None
 
 
 def _proteins(args: argparse.Namespace) -> None:
@@ -271,36 +229,6 @@ def _verb(name: str) -> ModuleType:
         if error.name != "torch":
             raise
         raise missing_extra("torch", "train", "training") from error
-
-
-def _sequences(path: Path, *, numbered: bool) -> dict[str, str]:
-    """Sequences by id; where lineages stand in the headers, by the id that goes with them."""
-    sequences: dict[str, str] = {}
-    for count, record in enumerate(read(path), 1):
-        id = id_of_reference(record.header, count) if numbered else record.id
-        if sequences.setdefault(id, record.sequence) != record.sequence:
-            raise UserError(
-                f"record '{id}' occurs twice, with different sequences",
-                where=f"{path}, record {count}",
-                expected="one sequence for each id",
-            )
-    return sequences
-
-
-def _lineages(args: argparse.Namespace) -> dict[str, Lineage]:
-    taxonomy = read_taxdump(args.taxdump) if args.taxdump else None
-    table = read_lineages(args.taxonomy or args.sequences, taxonomy=taxonomy)
-    notes = "; ".join(f"{note}: {n:,}" for note, n in sorted(table.notes.items()))
-    _log(f"{len(table.lineages):,} lineages ({table.dialect}{'; ' + notes if notes else ''})")
-    return table.lineages
-
-
-def _seeds(text: str) -> tuple[int, ...]:
-    """'42,123'"""
-    seeds = tuple(int(word) for word in text.split(","))
-    if len(set(seeds)) < len(seeds):
-        raise UsageError(f"--seeds {text}", expected="each of them once")
-    return seeds
 
 
 def _log(text: str) -> None:

@@ -7,6 +7,7 @@ and turned back, so that no tool is hurt by homonyms or odd letters in names.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
@@ -91,6 +92,25 @@ def _linnet_train(kind: str) -> Callable[[Model], list[str]]:
         files = ["--sequences", str(model.references), "--taxonomy", str(model.taxonomy)]
         how = ["--encoder", kind, "--threads", "2", "--seed", str(model.seed)]
         less = QUICK_TRAINING if model.quick else ()
+        return [*_linnet("train", "rrna"), *files, "--out", str(model.folder / "model"), *how, *less]
+
+    return command
+
+
+SMALL = ("--embed-dim", "256", "--num-filters", "128", "--hidden-size", "256", "--num-hidden-layers", "2",
+         "--num-attention-heads", "4", "--intermediate-size", "1024", "--hidden-dropout-prob", "0.1",
+         "--hold-out", "0.05", "--no-refit", "--precision", "bf16")  # fmt: skip
+"""A fourteenth of the published network, a twentieth of the references held out: what a core trains in an hour."""
+
+
+def _network_train(encoder: str, head: str, *settings: str) -> Callable[[Model], list[str]]:
+    def command(model: Model) -> list[str]:
+        files = ["--sequences", str(model.references), "--taxonomy", str(model.taxonomy)]
+        how = ["--encoder", encoder, "--head", head, "--threads", "1", "--seed", str(model.seed), *SMALL, *settings]
+        shared = os.environ.get("LINNET_DATA")
+        if shared and encoder != "onehot":
+            how += ["--tokenizer", f"{shared}/data/dnabert2-tokenizer"]
+        less = ["--epochs", "1"] if model.quick else []
         return [*_linnet("train", "rrna"), *files, "--out", str(model.folder / "model"), *how, *less]
 
     return command
@@ -264,6 +284,12 @@ def _linnet_version() -> str:
 
 _VSEARCH = ("vsearch", "vsearch")
 
+
+def _network(settings: str, encoder: str, head: str, *flags: str) -> Tool:
+    train = _network_train(encoder, head, *flags)
+    return Tool(settings, train, _linnet_classify, None, _linnet_version, cut=0.7, seeded=True)
+
+
 TOOLS = {
     "linnet": Tool(
         "compact model, default settings, trained on the references cut to the queries' region",
@@ -281,6 +307,23 @@ TOOLS = {
     "linnet-commonest": Tool(
         "linnet's baseline: the commonest lineage of the references",
         _linnet_train("commonest"), _linnet_classify, None, _linnet_version, cut=0.7,
+    ),
+    "linnet-hybrid": _network(
+        "DeepTaxa's hybrid, small, with its own heads, trained as published (8 passes) on the queries' region",
+        "hybrid", "ranks", "--epochs", "8",
+    ),
+    "linnet-hybrid-tree": _network(
+        "the same encoder and training with linnet's tree head", "hybrid", "tree", "--epochs", "8",
+    ),
+    "linnet-cnn": _network(
+        "its convolutions alone, 8 passes", "cnn", "ranks", "--epochs", "8",
+    ),
+    "linnet-bert": _network(
+        "its transformer alone, 8 passes", "bert", "ranks", "--epochs", "8",
+    ),
+    "linnet-onehot": _network(
+        "convolutions over single bases of the whole gene, 3 passes",
+        "onehot", "ranks", "--epochs", "3", "--max-length", "1600", "--num-filters", "64",
     ),
     "naive-bayes": Tool(
         "as QIIME 2 does it (naive_bayes.py); cut 0.7",

@@ -150,3 +150,14 @@ def test_a_bad_table_names_file_line_and_remedy(tmp_path: Path, content: str, me
         read_lineages(path)
     with pytest.raises(UserError, match=r"nowhere\.tsv: no such file"):
         read_lineages(tmp_path / "nowhere.tsv")
+
+
+def test_placeholders_that_repeat_the_name_above_are_blank(tmp_path: Path) -> None:
+    header = "sequence_id\tdomain\tphylum\tclass\torder\tfamily\tgenus\tspecies\n"
+    (tmp_path / "t.tsv").write_text(
+        f"{header}a\tB\tP\tC\tO\tUnclassified_O\tUnclassified_O\tUnclassified_O\n"
+        "b\tB\tP\tC\tO\tF\tUnclassified_X\tUnclassified_Unclassified_X\n"
+    )
+    found = read_lineages(tmp_path / "t.tsv").lineages
+    assert [t.name for t in found["a"]] == ["B", "P", "C", "O"]
+    assert [t.name for t in found["b"]] == ["B", "P", "C", "O", "F", "Unclassified_X"]  # it repeats nothing above

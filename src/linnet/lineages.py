@@ -92,7 +92,7 @@ def parse_scored(
             bare += 1
         if rank in ranks:
             last = list(ranks).index(rank)
-        if _is_blank(name):
+        if _is_blank(name, taxa):
             notes["blank ranks"] += 1
             gap = True
             continue
@@ -142,7 +142,10 @@ def bare_name(text: str) -> str:
     return _split_rank(text, False, False)[1]
 
 
-def _is_blank(name: str) -> bool:
+def _is_blank(name: str, above: Sequence[Taxon] = ()) -> bool:
+    """Whether a name stands for none: one of the words for that, or DeepTaxa's `Unclassified_<last name above>`."""
+    if above and name == f"Unclassified_{above[-1].name}":
+        return True
     return name.lower().replace("_", " ").strip() in BLANK_NAMES or name.lower() in BLANK_NAMES
 
 
@@ -288,10 +291,10 @@ def _column_rows(
                 where=f"{path}, line {number}",
                 expected=f"{len(names)}, as in the header",
             )
-        taxa = []
+        taxa: list[Taxon] = []
         for column, rank in ordered:
             name = bare_name(cells[column + shift].strip())
-            if _is_blank(name):
+            if _is_blank(name, taxa):
                 table.notes["blank ranks"] += 1
             else:
                 taxa.append(Taxon(rank, name))

@@ -31,8 +31,8 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
         help="NCBI taxdump (folder or taxdump.tar.gz), where the table has taxids")  # fmt: skip
     parser.add_argument("--groups", type=Path, metavar="TABLE",
         help="'id TAB group': records of one group, as copies in one genome are, are set aside together")  # fmt: skip
-    parser.add_argument("--region", choices=[*REGIONS], metavar="REGION",
-        help=f"rrna: first cut the genes to this amplicon ({', '.join(REGIONS)}); others are left out")  # fmt: skip
+    parser.add_argument("--region", choices=["full", *REGIONS], metavar="REGION",
+        help=f"rrna: first cut the genes to this amplicon ({', '.join(REGIONS)}); full: whole genes are meant")  # fmt: skip
 
 
 def read_references(
@@ -67,7 +67,7 @@ def read_references(
         )
     if missing:
         log(f"{len(missing):,} records have no lineage, '{missing[0]}' for one; they are left out")
-    if region:
+    if region in REGIONS:
         sequences = _cut(sequences, region, fasta, log)
     return References(sequences, found.lineages, read_groups(groups) if groups else None)
 

@@ -32,7 +32,7 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--groups", type=Path, metavar="TABLE",
         help="'id TAB group': records of one group, as copies in one genome are, are set aside together")  # fmt: skip
     parser.add_argument("--region", choices=["full", *REGIONS], metavar="REGION",
-        help=f"rrna: first cut the genes to this amplicon ({', '.join(REGIONS)}); full: whole genes are meant")  # fmt: skip
+        help=f"rrna: first cut the genes to this amplicon ({', '.join(REGIONS)}); full: whole genes")  # fmt: skip
 
 
 def read_references(

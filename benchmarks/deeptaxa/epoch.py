@@ -82,8 +82,9 @@ def _tools(args: argparse.Namespace) -> dict[str, Command]:
         def command(folder: Path) -> list[str]:
             train = [sys.executable, "-m", "linnet", "train", "rrna", "--encoder", "hybrid", "--epochs", "1"]
             files = ["--sequences", str(folder / "reads.fasta"), "--taxonomy", str(folder / "lineages.tsv")]
-            how = ["--hold-out", "0.2", "--no-refit", "--precision", precision, "--threads", str(THREADS), "--batch", BATCH]
-            return [*train, *files, *how, "--tokenizer", tokenizer, "--out", str(folder / "model")]
+            how = ["--hold-out", "0.2", "--no-refit", "--threads", str(THREADS), "--batch", BATCH]
+            how += ["--precision", precision, "--tokenizer", tokenizer]
+            return [*train, *files, *how, "--out", str(folder / "model")]
 
         return command
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -15,6 +16,9 @@ from linnet.model import Model
 from linnet.rank_scores import RankLabels
 from linnet.sibling_groups import SiblingGroups
 from linnet.taxonomy import Taxonomy
+
+_BETWEEN = re.compile(r"head\.ranks\.\d+\.0\.(weight|bias)")
+"""Names of the hidden layers that some published heads have."""
 
 
 def encoder(start: Checkpoint) -> hybrid.Config:
@@ -56,8 +60,7 @@ def begin(model: Model, start: Checkpoint, tree: Taxonomy, labels: RankLabels | 
     state = model.state_dict()
     old = {n: torch.from_numpy(np.asarray(t, np.float32)) for n, t in start.tensors.items()}
     for name in state:
-        between = name.endswith((".0.weight", ".0.bias")) and name in old  # the hidden layers of some heads
-        if name.startswith("encoder.") or between:
+        if name.startswith("encoder.") or (_BETWEEN.fullmatch(name) and name in old):
             state[name].copy_(old[name])
     copied = 0
     for new_rows, old_rows, names in _shared(start, tree, labels):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -19,6 +19,10 @@ from linnet import training_state
 from linnet.errors import UserError, missing_extra, require
 
 Log = Callable[[str], None]
+T = TypeVar("T")
+
+AfterPass = Callable[[int, float | None], None]
+"""Is told, after each pass, its number and the loss on held-out references; what it raises ends the training."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +182,7 @@ def fit(
     device: str = "cpu",
     kept: Kept | None = None,
     until: int | None = None,
+    after_pass: AfterPass | None = None,
 ) -> Fitted:
     """Train `lesson.model`, which in the end has the weights of the pass with the least loss on held-out references.
 
@@ -227,21 +232,18 @@ def fit(
         while now.at < len(now.order):
             rows = now.order[now.at : now.at + per_step]
             now.total += _step(lesson, model, rows, recipe, random, optimizer, scaler, device, team) * len(rows)
-            if not np.isfinite(now.total):
-                raise UserError(
-                    f"the loss of pass {now.epoch} is not a number",
-                    remedy="Train with a lower --learning-rate or with --precision fp32.",
-                )
+            _must_be_a_number(now.total, f"pass {now.epoch}")
             schedule.step()
             now.at += len(rows)
-            if kept.path is not None and time.monotonic() - saved > kept.every:
+            if kept.path is not None and team.agreed(time.monotonic() - saved > kept.every):
                 now.spent += time.monotonic() - started
                 _save(kept.path, kept.of, now, parts, randoms, team)
                 started = saved = time.monotonic()
         now.seconds.append(now.spent + time.monotonic() - started)
         lesson.model.eval()
-        loss, held_out = now.total / len(now.order), lesson.check()
+        loss, held_out = now.total / len(now.order), team.agreed(lesson.check())
         if held_out is not None:
+            _must_be_a_number(held_out, f"pass {now.epoch} on held-out references")
             now.checks.append(held_out)
             if held_out == min(now.checks):
                 now.best_epoch = now.epoch
@@ -253,6 +255,8 @@ def fit(
             now.order = lesson.order(orders)
         if kept.path is not None:
             _save(kept.path, kept.of, now, parts, randoms, team)
+        if after_pass is not None:
+            after_pass(len(now.seconds), held_out)
     if now.best:
         lesson.model.load_state_dict(now.best)
     lesson.model.eval()
@@ -275,7 +279,7 @@ def _step(
     device: str,
     team: _Team,
 ) -> float:
-    """One step of the optimizer; the loss before it."""
+    """One step of the optimizer; the loss before it, the mean of all processes'."""
     optimizer.zero_grad()
     total = 0.0
     batches = [rows[a : a + recipe.batch] for a in range(0, len(rows), recipe.batch)]
@@ -289,14 +293,16 @@ def _step(
     torch.nn.utils.clip_grad_norm_(lesson.model.parameters(), recipe.clip)
     scaler.step(optimizer)
     scaler.update()
-    return total
+    return team.mean(total)
 
 
 def _schedule(recipe: Recipe, optimizer: torch.optim.Optimizer, per_epoch: int) -> Any:
     steps = recipe.epochs * per_epoch
-    if recipe.schedule == "one-cycle":  # of 10 steps the warming up would be none, and torch divides by it
+    if recipe.schedule == "one-cycle":
+        total = max(steps, 11)
+        total += recipe.warmup * total == 1  # the warming up would be of no length, and torch divides by it
         return torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, recipe.learning_rate, total_steps=max(steps, 11), pct_start=recipe.warmup
+            optimizer, recipe.learning_rate, total_steps=total, pct_start=recipe.warmup
         )
     rising = int(steps * recipe.warmup)
 
@@ -311,7 +317,15 @@ def _stopped(now: _Progress, recipe: Recipe) -> bool:
     if not recipe.patience or len(now.checks) <= recipe.patience:
         return False
     before, since = now.checks[: -recipe.patience], now.checks[-recipe.patience :]
-    return min(since) > min(before) - recipe.min_delta
+    return min(since) >= min(before) - recipe.min_delta
+
+
+def _must_be_a_number(loss: float, of: str) -> None:
+    if not np.isfinite(loss):
+        raise UserError(
+            f"the loss of {of} is not a number",
+            remedy="Train with a lower --learning-rate or with --precision fp32.",
+        )
 
 
 def _save(
@@ -398,6 +412,22 @@ class _Team:
     def alone(self, model: nn.Module) -> AbstractContextManager[object]:
         """Where gradients are not yet exchanged."""
         return self._accelerator.no_sync(model) if self._accelerator else nullcontext()
+
+    def agreed(self, value: T) -> T:
+        """The first process's value: clocks and rounding differ, but all must stop, save and go on together."""
+        if not self._accelerator:
+            return value
+        from accelerate.utils import broadcast_object_list
+
+        values: list[T] = broadcast_object_list([value])
+        return values[0]
+
+    def mean(self, value: float) -> float:
+        """The mean of the processes' values."""
+        if not self._accelerator:
+            return value
+        here = torch.tensor(value, device=self._accelerator.device)
+        return float(self._accelerator.reduce(here, reduction="mean"))
 
     def gathered(self, value: dict[str, Any]) -> Sequence[dict[str, Any]]:
         """The values of all processes."""

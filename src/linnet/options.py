@@ -105,7 +105,10 @@ def _numbers(kind: type[Any]) -> Callable[[str], tuple[Any, ...]]:
     """The reader of a flag such as '3,4'."""
 
     def numbers(text: str) -> tuple[Any, ...]:
-        return tuple(kind(word) for word in text.split(","))
+        try:
+            return tuple(kind(word) for word in text.split(","))
+        except ValueError as error:
+            raise UsageError(f"'{text}' where numbers belong", expected="numbers with commas") from error
 
     return numbers
 
@@ -144,12 +147,17 @@ def use_file(parser: argparse.ArgumentParser, path: Path) -> None:
         choices = list(flags[name].choices or ())
         if choices and value not in choices:  # argparse checks only what is typed
             raise UsageError(f"{name} = {value!r}", where=str(path), expected=f"one of {', '.join(choices)}")
+        switch = flags[name].nargs == 0
+        if isinstance(value, bool) != switch:
+            expected = "true or false" if switch else "a value, not true or false"
+            raise UsageError(f"{name} = {value!r}", where=str(path), expected=expected)
         flags[name].required = False
+        words = value if isinstance(value, list) else [value]
         if isinstance(flags[name], Several):
             kind: Any = flags[name].type or str
-            flags[name].default = [kind(str(item)) for item in (value if isinstance(value, list) else [value])]
+            flags[name].default = [kind(str(word)) for word in words]
         else:  # a text default goes through the flag's own conversion, and so through its checks
-            flags[name].default = value if isinstance(value, bool) else str(value)
+            flags[name].default = value if switch else ",".join(map(str, words))
 
 
 def _field_texts(config: type[Any]) -> dict[str, str]:

@@ -140,7 +140,7 @@ def train(
     log(f"{fitted.sum():,} to fit, {(~fitted).sum():,} held out, {hidden.sum():,} of them in hidden clades")
     data = labelled(texts, labels, tree)
     references = digest(ids, texts, labels)
-    of = digest_of_run(references, asdict(config), split_seed)
+    of = digest_of_run(references, asdict(config), fitted)
     kept = keeping.file(f"seed-{config.seed}.first", of)
     checked = subset(data, at_random & ~hidden) if after_pass else None
     model = fit(subset(data, fitted), tree, config, log, kept, teach, checked, after_pass)
@@ -370,7 +370,8 @@ def digest(ids: Sequence[str], texts: Sequence[str], labels: Sequence[Lineage]) 
     return h.hexdigest()
 
 
-def digest_of_run(references: str, settings: Mapping[str, Any], split_seed: int | None) -> str:
+def digest_of_run(references: str, settings: Mapping[str, Any], fitted: NDArray[np.bool_]) -> str:
     """Tells a training from every other: what it learns from, its settings, the versions that run it."""
-    text = f"{references}\n{settings}\n{split_seed}\n{torch.__version__}\n{linnet.__version__}"
+    split = hashlib.sha256(fitted.tobytes()).hexdigest()
+    text = f"{references}\n{settings}\n{split}\n{torch.__version__}\n{linnet.__version__}"
     return hashlib.sha256(text.encode()).hexdigest()

@@ -21,7 +21,7 @@ from linnet.decode import LineageCache, descend
 from linnet.errors import UserError, require
 from linnet.families import rrna_network
 from linnet.families.rrna import References
-from linnet.fitting import Keeping, Kept, Log, Recipe
+from linnet.fitting import AfterPass, Keeping, Kept, Log, Recipe
 from linnet.kmers import BLOCK, count_all, log_odds
 from linnet.losses import PathTargets, path_loss, rank_loss
 from linnet.model import Model, parameters
@@ -73,6 +73,7 @@ def train(
     device: str = "cpu",
     keeping: Keeping | None = None,
     split_seed: int | None = None,
+    after_pass: AfterPass | None = None,
 ) -> tuple[Checkpoint, HeldOut]:
     """A network from references and their lineages.
 
@@ -86,6 +87,7 @@ def train(
         device: as torch names it.
         keeping: where unfinished fits are kept.
         split_seed: of the choice of held-out references; None: `config.seed`.
+        after_pass: is told of each pass of the first fit.
 
     Raises:
         UserError: too few references to learn from; a `start` that is no network over tokens.
@@ -112,13 +114,13 @@ def train(
 
     references = digest(ids, texts, labels)
     settings = {**asdict(config), "start": _origin(start), "tokenizer": _vocabulary(reader)}
-    of = digest_of_run(references, settings, split_seed)
+    of = digest_of_run(references, settings, fitted)
     tree = Taxonomy.from_lineages(label for label, f in zip(labels, fitted, strict=True) if f)
     data = labelled(texts, labels, tree)
     kept, held = subset(data, fitted), subset(data, ~fitted)
     lesson = NetworkLesson(kept, held, tree, config, reader, device, start)
     log(f"{parameters(lesson.model):,} parameters")
-    found = lesson.fit(log, keeping.file(f"seed-{config.seed}.first", of))
+    found = lesson.fit(log, keeping.file(f"seed-{config.seed}.first", of), after_pass=after_pass)
     odds = log_odds(count_all(texts, STRAND_K))
     calibration, ranks = _calibrate(lesson, odds, at_random[~fitted] & ~hidden[~fitted])
     first = _checkpoint(lesson, odds, calibration, ranks)
@@ -186,9 +188,13 @@ class NetworkLesson:
             )
             self.class_weights = weights and [w.to(device) for w in weights]
 
-    def fit(self, log: Log, kept: Kept, until: int | None = None) -> fitting.Fitted:
+    def fit(
+        self, log: Log, kept: Kept, until: int | None = None, after_pass: AfterPass | None = None
+    ) -> fitting.Fitted:
         random = np.random.default_rng(self.config.seed + 1)
-        return fitting.fit(self, self.config.recipe, random, log, device=self.device, kept=kept, until=until)
+        return fitting.fit(
+            self, self.config.recipe, random, log, device=self.device, kept=kept, until=until, after_pass=after_pass
+        )
 
     def groups(self) -> list[dict[str, Any]]:
         """All weights alike, as published."""

@@ -81,9 +81,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--save-every", type=positive, default=600, metavar="SECONDS",
         help="how often an unfinished pass is saved (default: 600)")  # fmt: skip
     parser.add_argument("--threads", type=positive, default=2, metavar="N", help="threads (default: 2)")
-    add_flags(parser, _verb("train").Config())
-    add_flags(parser, _verb("train_network").Config(), "networks", without=("model_type", "encoding"))
-    add_flags(parser, _verb("train_proteins").Config(), "proteins")
+    add_flags(parser, verb("train").Config())
+    add_flags(parser, verb("train_network").Config(), "networks", without=("model_type", "encoding"))
+    add_flags(parser, verb("train_proteins").Config(), "proteins")
 
 
 def run(args: argparse.Namespace) -> None:
@@ -101,15 +101,15 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("no --sequences" if not args.sequences else "several --sequences", expected="one FASTA file")
     from linnet import training_runs
 
-    config = _config(args)
+    config = configured(args)
     all_seeds = args.seeds or (config.seed,)
     training_runs.check_out(args.out, all_seeds)
-    start, tokenizer = _beginning(args)
+    start, tokenizer = beginning(args)
     given = references.read_references(
         args.sequences[0], args.taxonomy, _log, taxdump=args.taxdump, groups=args.groups, region=args.region
     )
     if args.encoder in _BASELINES:
-        save(_verb("train").baseline(args.encoder, given.sequences, given.lineages), args.out)
+        save(verb("train").baseline(args.encoder, given.sequences, given.lineages), args.out)
         _log(f"wrote {args.out}")
         return
     unfinished = args.out.absolute().with_name(f"{args.out.name}.training")
@@ -119,10 +119,10 @@ def run(args: argparse.Namespace) -> None:
         what = (given.sequences, given.lineages, replace(config, seed=seed), _log, given.groups)
         kept: dict[str, Any] = {"keeping": keeping, "split_seed": split_seed}
         if args.encoder == "kmer":
-            checkpoint, held_out = _verb("train").train(*what, **kept)
+            checkpoint, held_out = verb("train").train(*what, **kept)
         else:
             kept |= {"device": args.device, "start": start, "tokenizer": tokenizer}
-            checkpoint, held_out = _verb("train_network").train(*what, **kept)
+            checkpoint, held_out = verb("train_network").train(*what, **kept)
         if args.region:
             checkpoint.model["region"] = args.region
         return checkpoint, held_out
@@ -130,16 +130,16 @@ def run(args: argparse.Namespace) -> None:
     training_runs.run(train, all_seeds, args.out, unfinished, _log)
 
 
-def _config(args: argparse.Namespace) -> Any:
+def configured(args: argparse.Namespace) -> Any:
     """The settings of the training asked for."""
     if args.encoder not in _NETWORKS:
-        return build(_verb("train").Config(), args)
-    config = _verb("train_network").Config()
+        return build(verb("train").Config(), args)
+    config = verb("train_network").Config()
     encoder = replace(config.model.encoder, **_NETWORKS[args.encoder])
     return build(replace(config, model=replace(config.model, encoder=encoder)), args)
 
 
-def _beginning(args: argparse.Namespace) -> tuple[Checkpoint | None, str | None]:
+def beginning(args: argparse.Namespace) -> tuple[Checkpoint | None, str | None]:
     """The model to begin with, and the vocabulary."""
     from linnet.checkpoint import load
     from linnet.tokens import Pieces
@@ -161,8 +161,8 @@ def _proteins(args: argparse.Namespace) -> None:
     from linnet.checkpoint import save
     from linnet.taxonomies import read_taxonomy
 
-    verb = _verb("train_proteins")
-    config = build(verb.Config(), args)
+    family = verb("train_proteins")
+    config = build(family.Config(), args)
     if args.taxonomy is None:
         raise UsageError("no --taxonomy", expected="the tree that the taxids are of, such as NCBI's taxdump.tar.gz")
     tree = read_taxonomy(args.taxonomy)
@@ -176,7 +176,7 @@ def _proteins(args: argparse.Namespace) -> None:
             store = shards.Shards.open(folder, tree)
         else:
             raise UsageError("neither --sequences nor --shards", expected="one of them, or both")
-        checkpoint, held_out = verb.train(store, tree, config, _log)
+        checkpoint, held_out = family.train(store, tree, config, _log)
         if held_out.natural:
             evaluation = training_runs.measure(held_out)
             _log(training_runs.text(evaluation))
@@ -222,7 +222,7 @@ def _labelled(args: argparse.Namespace, tree: Taxonomy) -> Iterator[tuple[Sequen
         _log(f"note: {unknown:,} taxids are not in {args.taxonomy}: is it the tree that they are of?")
 
 
-def _verb(name: str) -> ModuleType:
+def verb(name: str) -> ModuleType:
     try:
         return import_module(f"linnet.{name}")
     except ModuleNotFoundError as error:

@@ -27,7 +27,7 @@ $(VENV)/core: pyproject.toml
 
 $(VENV)/dev: $(VENV)/core
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check $(TORCH)
-	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[train,fast,report,bam,proteins,benchmark,dev]"
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -e ".[train,tune,fast,report,bam,proteins,benchmark,dev]"
 	touch $@
 
 clean:

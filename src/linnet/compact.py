@@ -33,11 +33,16 @@ class CompactNetwork:
 
     def scores(self, counts_BV: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 (M, B): scores as trained, before calibration and the softmax among siblings."""
-        w = self.weight
-        length_B1 = np.maximum(counts_BV.sum(axis=1, keepdims=True), 1.0)
-        bag_BW = (counts_BV @ w["encoder.embedding"]) / np.sqrt(length_B1)
-        x = hidden_block(bag_BW, w)
+        w, x = self.weight, self._vectors(counts_BV)
         return np.asarray(w["head.scores.weight"] @ x.T + w["head.scores.bias"][:, None], np.float32)
+
+    def vectors(self, reading: Reading) -> NDArray[np.float32]:
+        """float32 (B, width): what the head is given of each sequence."""
+        return self._vectors(reading.counts_BV)
+
+    def _vectors(self, counts_BV: NDArray[np.float32]) -> NDArray[np.float32]:
+        length_B1 = np.maximum(counts_BV.sum(axis=1, keepdims=True), 1.0)
+        return hidden_block((counts_BV @ self.weight["encoder.embedding"]) / np.sqrt(length_B1), self.weight)
 
     def place(self, reading: Reading) -> NDArray[np.float32]:
         """float32 (B, N): the posterior over places in the tree."""

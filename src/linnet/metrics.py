@@ -8,7 +8,7 @@ with each figure.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,39 @@ def scores(outcomes: Outcomes) -> Scores:
     each = weighted_scores(outcomes, np.ones((1, len(outcomes))))
     n_known = None if outcomes.known is None else int(outcomes.known.sum())
     return Scores(len(outcomes), n_known, **{name: _number(value[0]) for name, value in each.items()})
+
+
+def chosen(outcomes: Outcomes, which: NDArray[np.bool_]) -> Outcomes:
+    """The outcomes of some of the queries.
+
+    Args:
+        which: bool (n,).
+    """
+    return replace(
+        outcomes,
+        queries=tuple(query for query, wanted in zip(outcomes.queries, which.tolist(), strict=True) if wanted),
+        right=outcomes.right[which],
+        classified=outcomes.classified[which],
+        known=None if outcomes.known is None else outcomes.known[which],
+        confidence=outcomes.confidence[which],
+        path_confidence=outcomes.path_confidence[which],
+        true_label=outcomes.true_label[which],
+        predicted_label=outcomes.predicted_label[which],
+    )
+
+
+def weighted_precision(outcomes: Outcomes) -> float | None:
+    """Each true taxon's precision, weighted by its number of queries, as papers print it; None without queries.
+
+    A taxon that nothing was named counts as 0. Recall weighted so is the accuracy.
+    """
+    if not len(outcomes):
+        return None
+    labels = 1 + max(int(outcomes.true_label.max()), int(outcomes.predicted_label.max()))
+    true = np.bincount(outcomes.true_label, minlength=labels)
+    given = np.bincount(outcomes.predicted_label[outcomes.classified], minlength=labels)
+    right = np.bincount(outcomes.true_label[outcomes.right], minlength=labels)
+    return float((true * right / np.maximum(given, 1)).sum() / len(outcomes))
 
 
 def weighted_scores(outcomes: Outcomes, weights_RN: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -45,6 +45,21 @@ class Network(Protocol):
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """One block of records, with the posterior that their predictions were read from.
+
+    Attributes:
+        predictions: of each record, uncut.
+        rows: the records that could be read, by their number in the block.
+        posterior: of these, in their order.
+    """
+
+    predictions: list[Prediction]
+    rows: list[int]
+    posterior: Posterior
+
+
 class Predictor:
     """One checkpoint, or an ensemble of several on one tree, ready to classify; safe to share between threads.
 
@@ -61,8 +76,8 @@ class Predictor:
     """
 
     def __init__(self, *checkpoints: Checkpoint, ranks: Ranks = "lineage", **running: Any) -> None:
-        self.checkpoint = first = checkpoints[0]
-        self.taxonomy, self.ranks = first.taxonomy, ranks
+        self.checkpoints, self.checkpoint = checkpoints, checkpoints[0]
+        self.taxonomy, self.ranks = self.checkpoint.taxonomy, ranks
         check_one_tree(checkpoints)
         if ranks == "published":
             _check_labels(checkpoints)
@@ -106,33 +121,81 @@ class Predictor:
         machine, and may change the last digits.
         """
         with self._blas.limit(limits=1, user_api="blas"):
-            reading = self._networks[0].reader.read([r.sequence for r in records], strand)
-            reasons = [self._refusal(r, int(kmers)) for r, kmers in zip(records, reading.kmers_B, strict=True)]
-            readable = [i for i, reason in enumerate(reasons) if not reason]
-            named: dict[int, Prediction] = {}
-            if readable:
-                answers = self._answers([records[i].id for i in readable], reading.take(readable))
-                named = dict(zip(readable, answers, strict=True))
-            return [named.get(i) or unreadable(r.id, reasons[i]) for i, r in enumerate(records)]
+            reading, rows, reasons = self._read(records, strand)
+            answers = self._answers([records[i].id for i in rows], reading) if rows else []
+            return _rows(records, rows, answers, reasons)
+
+    def judge(self, records: Sequence[SequenceRecord], strand: Strand = "auto") -> Judged:
+        """Uncut predictions of one block of records, and the posterior behind them; of an ensemble its mean.
+
+        Raises:
+            UsageError: with `ranks="published"` there is no posterior.
+        """
+        if self.ranks == "published":
+            raise UsageError("a posterior asked of each rank by itself", remedy="Leave out --ranks published.")
+        with self._blas.limit(limits=1, user_api="blas"):
+            reading, rows, reasons = self._read(records, strand)
+            places = self._places(reading) if rows else [np.zeros((0, len(self.taxonomy)), np.float32)]
+            posterior = self._mean(places)
+            answers = self._descended([records[i].id for i in rows], reading.strand, places, posterior)
+            return Judged(_rows(records, rows, answers, reasons), rows, posterior)
+
+    def vectors(self, records: Sequence[SequenceRecord], strand: Strand = "auto") -> NDArray[np.float32] | None:
+        """float32 (B, width): what the head is given of each record of one block; of an ensemble the first model's.
+
+        Returns:
+            None where the model has no such vectors, as baselines have none.
+        """
+        network: Any = self._networks[0]
+        if not hasattr(network, "vectors"):
+            return None
+        with self._blas.limit(limits=1, user_api="blas"):
+            vectors_BW: NDArray[np.float32] = network.vectors(
+                network.reader.read([r.sequence for r in records], strand)
+            )
+            return vectors_BW
 
     @property
     def filled(self) -> int:
         """Records so far that filled a model's window; what lay beyond it was not read."""
         return max(getattr(network, "filled", 0) for network in self._networks)
 
+    def _read(self, records: Sequence[SequenceRecord], strand: Strand) -> tuple[Reading, list[int], list[str]]:
+        """The records that can be judged, which they are, and of each record why it cannot be, or nothing."""
+        reading = self._networks[0].reader.read([r.sequence for r in records], strand)
+        reasons = [self._refusal(r, int(kmers)) for r, kmers in zip(records, reading.kmers_B, strict=True)]
+        rows = [i for i, reason in enumerate(reasons) if not reason]
+        return reading.take(rows), rows, reasons
+
     def _answers(self, ids: Sequence[str], reading: Reading) -> list[Prediction]:
-        readings = [_as_read_by(network.reader, reading) for network in self._networks]
         if self.ranks == "published":
+            readings = [_as_read_by(network.reader, reading) for network in self._networks]
             networks: list[Any] = self._networks  # checked: each has labels
             labels = networks[0].labels
             members = [n.ranks(r) for n, r in zip(networks, readings, strict=True)]
             answers: list[Prediction] = labels.independent(RankScores.mean(members), ids, reading.strand)
             return _with_agreement(answers, [labels.independent(m, ids, reading.strand) for m in members])
-        places = [np.asarray(n.place(r)) for n, r in zip(self._networks, readings, strict=True)]
-        place = places[0] if len(places) == 1 else np.mean(places, axis=0)
-        answers = descend(Posterior(self.taxonomy, place), ids, reading.strand, self._lineages)
+        places = self._places(reading)
+        return self._descended(ids, reading.strand, places, self._mean(places))
+
+    def _places(self, reading: Reading) -> list[NDArray[np.float32]]:
+        """Each model's (B, N)."""
+        return [np.asarray(n.place(_as_read_by(n.reader, reading))) for n in self._networks]
+
+    def _mean(self, places: Sequence[NDArray[np.float32]]) -> Posterior:
+        return Posterior(self.taxonomy, places[0] if len(places) == 1 else np.mean(places, axis=0))
+
+    def _descended(
+        self,
+        ids: Sequence[str],
+        strands: Sequence[str],
+        places: Sequence[NDArray[np.float32]],
+        posterior: Posterior,
+    ) -> list[Prediction]:
+        """Lineages of the models' mean, and how far each model by itself agrees."""
+        answers = descend(posterior, ids, strands, self._lineages)
         if len(places) > 1:
-            own = [descend(Posterior(self.taxonomy, p), ids, reading.strand, self._lineages) for p in places]
+            own = [descend(Posterior(self.taxonomy, p), ids, strands, self._lineages) for p in places]
             answers = _with_agreement(answers, own)
         return [
             unreadable(p.record_id, "unlike anything the model was trained on") if p.novelty[0] > 0.5 else p
@@ -150,6 +213,14 @@ class Predictor:
                 return f"{len(record.sequence)} bases; at least {needed + k - 1} are needed"
             return f"{kmers} of its {k}-mers are free of ambiguous bases; at least {needed} are needed"
         return ""
+
+
+def _rows(
+    records: Sequence[SequenceRecord], rows: Sequence[int], answers: Sequence[Prediction], reasons: Sequence[str]
+) -> list[Prediction]:
+    """One prediction a record: the answers to those that could be read, reasons for the others."""
+    named = dict(zip(rows, answers, strict=True))
+    return [named[i] if i in named else unreadable(r.id, reasons[i]) for i, r in enumerate(records)]
 
 
 def _as_read_by(reader: KmerReader, reading: Reading) -> Reading:

@@ -12,21 +12,8 @@ import numpy as np
 from linnet.errors import UsageError, missing_extra
 from linnet.evaluate import Evaluation
 from linnet.metrics import ReliabilityBin
+from linnet.report.style import COLOURS, MARKERS, STYLE, percent
 from linnet.taxonomy import RANKS
-
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
-"""Okabe & Ito 2008, told apart by colour-blind readers; the strongest on white first."""
-
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-
-_STYLE: dict[Any, Any] = {
-    "font.size": 11,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.titlelocation": "left",
-    "axes.titlesize": 12,
-    "svg.hashsalt": "linnet",
-}
 
 
 def plot(evaluations: Mapping[str, Evaluation], out: Path) -> None:
@@ -46,7 +33,7 @@ def plot(evaluations: Mapping[str, Evaluation], out: Path) -> None:
     except ImportError:
         raise missing_extra("matplotlib", "report", "a plot") from None
 
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(12, 5.6), dpi=100, layout="constrained")
         ranks = [rank for rank in ("genus", "species") if any(rank in e.ranks for e in evaluations.values())]
         grid = figure.add_gridspec(2, 2 + len(ranks), height_ratios=(4, 1))
@@ -78,7 +65,7 @@ def _draw_accuracy(axes: Any, evaluations: Mapping[str, Evaluation]) -> None:
                 axes.vlines(x, *rank.intervals["accuracy"], color=COLOURS[i], linewidth=2.5)
     axes.set_xticks(range(len(ranks)), ranks)
     axes.set_ylim(0, 1.02)
-    _percent(axes.yaxis)
+    percent(axes.yaxis)
     axes.set_ylabel("queries named right, with the whole path")
     axes.set_title("Accuracy by rank, with 95 % intervals")
     axes.grid(axis="y", color="0.9")
@@ -104,7 +91,7 @@ def _draw_reliability(upper: Any, lower: Any, rank: str, evaluations: Mapping[st
     lower.set_ylim(0, None)
     lower.set_xlabel("confidence")
     for axis in (upper.xaxis, upper.yaxis, lower.yaxis):
-        _percent(axis)
+        percent(axis)
 
 
 def _draw_bins(axes: Any, bins: list[ReliabilityBin], total: int, tool: int) -> None:
@@ -114,10 +101,6 @@ def _draw_bins(axes: Any, bins: list[ReliabilityBin], total: int, tool: int) -> 
     area = [15 + 150 * b.count / total for b in bins]
     style = {"color": COLOURS[tool], "marker": MARKERS[tool], "alpha": 0.8, "linewidths": 0}
     axes.scatter(x, [b.accuracy for b in bins], area, **style)
-
-
-def _percent(axis: Any) -> None:
-    axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
 
 
 def _draw_legend(figure: Any, evaluations: Mapping[str, Evaluation]) -> None:

@@ -46,7 +46,8 @@ class Recipe:
     warmup: float = 0.1
     """Share of the steps in which the learning rate rises; then it falls."""
     schedule: str = "linear"
-    """How it rises and falls: linear, or one-cycle (along cosines; Smith & Topin 2019)."""
+    """How it rises and falls: linear, or one-cycle (along cosines, while the first of `betas` goes from 0.95 to 0.85 and
+    back, whatever it is set to; Smith & Topin 2019)."""
     clip: float = 0.5
     """Largest norm of the gradient."""
     precision: str = "auto"

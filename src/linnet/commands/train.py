@@ -13,7 +13,8 @@ network; hybrid, cnn, bert and onehot are DeepTaxa's, trained as published unles
 
 An interrupted training is kept in the folder OUT.training: the same command goes on from there and ends with the same
 weights. Several --seeds make an ensemble, a folder of models, and figures with mean and standard deviation. Several
-processes share a training when started by 'accelerate launch -m linnet train ...'.
+processes share a training when started by 'accelerate launch -m linnet train ...', on GPUs, or by 'torchrun
+--nproc_per_node 4 -m linnet train ...', also without.
 
 proteins: TAXONOMY is a taxdump, or another tree that 'linnet code' reads. The taxon of a protein stands in its header
 (UniProt's OX=, RefSeq's [Organism]) or in --accessions. The proteins are first put into a folder of shards, which
@@ -23,6 +24,7 @@ proteins: TAXONOMY is a taxdump, or another tree that 'linnet code' reads. The t
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
@@ -161,6 +163,8 @@ def _proteins(args: argparse.Namespace) -> None:
     from linnet.checkpoint import save
     from linnet.taxonomies import read_taxonomy
 
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # each would write the shards and the model
+        raise UsageError("several processes", expected="one process; 'train rrna' can be shared by several")
     family = verb("train_proteins")
     config = build(family.Config(), args)
     if args.taxonomy is None:

@@ -39,7 +39,7 @@ _VARIABLE = {
 
 
 def drawn(draw: Callable[[Any], None], name: str, size: tuple[float, float] = _SIZE) -> str:
-    """A figure as an SVG element that takes the width it is given.
+    """A figure as an SVG element that takes the width it is given, until its text is as large as the page's.
 
     Args:
         draw: is handed the empty figure.
@@ -56,7 +56,8 @@ def drawn(draw: Callable[[Any], None], name: str, size: tuple[float, float] = _S
     svg = text.getvalue()
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     head, rest = svg.split(">", 1)
-    return re.sub(r' (width|height)="[^"]*"', "", head) + ">" + rest
+    head = re.sub(r' (width|height)="[^"]*"', "", head)
+    return f'{head} style="max-width:{115 * size[0]:.0f}px">{rest}'
 
 
 def accuracy_by_rank(found: Examination) -> str:

@@ -46,7 +46,7 @@ class Recipe:
     warmup: float = 0.1
     """Share of the steps in which the learning rate rises; then it falls."""
     schedule: str = "linear"
-    """How it rises and falls: linear, or one-cycle (along cosines, while the first of `betas` goes from 0.95 to 0.85 and
+    """How it rises and falls: linear, or one-cycle (along cosines; the first of `betas` goes from 0.95 to 0.85 and
     back, whatever it is set to; Smith & Topin 2019)."""
     clip: float = 0.5
     """Largest norm of the gradient."""
@@ -197,6 +197,8 @@ def fit(
         UserError: the loss is not a number; the file is of another training.
     """
     kept = kept or Kept()
+    if torch.device(device).type == "cuda":
+        torch.cuda.set_device(device)  # whose random state is kept
     team = _Team.of_this_run(device)
     state = _read(kept)
     if "done" in state:
@@ -246,7 +248,7 @@ def fit(
         if held_out is not None:
             _must_be_a_number(held_out, f"pass {now.epoch} on held-out references")
             now.checks.append(held_out)
-            if held_out == min(now.checks):
+            if now.checks.index(min(now.checks)) == len(now.checks) - 1:  # of equal passes the first
                 now.best_epoch = now.epoch
                 now.best = {name: t.detach().clone() for name, t in lesson.model.state_dict().items()}
         also = "" if held_out is None else f", on held-out references {held_out:.3f}"

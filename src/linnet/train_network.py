@@ -103,6 +103,7 @@ def train(
     if start is not None:
         config = replace(config, model=replace(config.model, encoder=fine_tuning.encoder(start)))
         tokenizer = fine_tuning.tokenizer(start, tokenizer)
+        log("the encoder's settings are those of the model to begin with")
     reader = _tokenizer(config, tokenizer, texts)
     random = np.random.default_rng(config.seed if split_seed is None else split_seed)
     full = Taxonomy.from_lineages(labels)
@@ -120,6 +121,8 @@ def train(
     kept, held = subset(data, fitted), subset(data, ~fitted)
     lesson = NetworkLesson(kept, held, tree, config, reader, device, start)
     log(f"{parameters(lesson.model):,} parameters")
+    if start is not None:
+        log(f"{lesson.copied:,} rows of the head are those of taxa that the model to begin with knew")
     found = lesson.fit(log, keeping.file(f"seed-{config.seed}.first", of), after_pass=after_pass)
     odds = log_odds(count_all(texts, STRAND_K))
     calibration, ranks = _calibrate(lesson, odds, at_random[~fitted] & ~hidden[~fitted])
@@ -175,9 +178,10 @@ class NetworkLesson:
         self.targets = SiblingGroups(tree)
         of = data.nodes if config.model.head == "ranks" else None
         self.labels = None if of is None else rrna_network.rank_labels(tree, of)
+        self.copied = 0
         self.model: Model = rrna_network.build(config.model, tokenizer, tree, self.labels)
         if start is not None:
-            fine_tuning.begin(self.model, start, tree, self.labels)
+            self.copied = fine_tuning.begin(self.model, start, tree, self.labels)
         self.model.to(device)
         self.level_weights = torch.tensor(config.model.level_weights, device=device)
         self.class_weights: list[Tensor] | None = None
@@ -218,8 +222,8 @@ class NetworkLesson:
 
     @torch.no_grad()
     def check(self) -> float | None:
-        """Mean -ln p of the held-out references' labels, every rank and label counting alike; of unknown taxa, as far
-        as they are known."""
+        """Mean -ln p of the held-out references' labels, every rank and label counting alike; those of unknown taxa
+        are left out, with a tree head only below what is known."""
         if self.held is None or not len(self.held.nodes):
             return None
         total, counted = 0.0, 0

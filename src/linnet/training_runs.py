@@ -44,6 +44,12 @@ def check_out(out: Path, seeds: Sequence[int]) -> None:
         raise UserError("is one model, not a folder of several", where=str(out), remedy="Choose another --out.")
     for folder in folders(out, seeds):
         check_free(folder)
+    strangers = {p.parent for p in out.glob("*/model.json")} - set(folders(out, seeds)) if len(seeds) > 1 else set()
+    if strangers:
+        raise UserError(
+            f"already holds the model {min(strangers).name}, which the ensemble would have too", where=str(out),
+            remedy="Choose another --out, or move that model away.",
+        )  # fmt: skip
 
 
 def run(train: Train, seeds: Sequence[int], out: Path, unfinished: Path, log: Log) -> None:

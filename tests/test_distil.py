@@ -13,12 +13,12 @@ from conftest import evolve, write_fasta
 
 pytest.importorskip("torch")
 
-from linnet.__main__ import main  # noqa: E402
-from linnet.distil import LABELS, TEACHER, UNIFORM, Config, Distilled, Gain, distil  # noqa: E402
-from linnet.errors import UserError  # noqa: E402
-from linnet.predictor import load  # noqa: E402
-from linnet.references import References  # noqa: E402
-from linnet.significance import PairedT, paired_t, student_p  # noqa: E402
+from linnet.__main__ import main
+from linnet.distil import LABELS, TEACHER, UNIFORM, Config, Distilled, Gain, distil
+from linnet.errors import UserError
+from linnet.predictor import load
+from linnet.references import References
+from linnet.significance import PairedT, paired_t, student_p
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +38,7 @@ def test_all_arms_are_trained_and_measured(material: Any, tiny_config: Any, tiny
     assert set(found.accuracy) == {LABELS, UNIFORM, TEACHER}
     assert found.records["species"] == len(material[1].sequences)
     for of_rank in found.accuracy.values():
-        assert all(len(v) == 2 and 0 <= min(v) for v in of_rank.values())
+        assert all(len(v) == 2 and min(v) >= 0 for v in of_rank.values())
     gain = found.gains[LABELS]["species"]
     by_hand = np.subtract(found.accuracy[TEACHER]["species"], found.accuracy[LABELS]["species"])
     assert gain.mean == pytest.approx(by_hand.mean()) and gain.seeds is not None

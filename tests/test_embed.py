@@ -227,7 +227,6 @@ def test_windows_cover_short_sequences_and_spread_over_long_ones(length: int, wi
         (["--weights", "x"], "--weights with --encoder spectra"),
         (["--encoder", "genome_lm"], "without --weights"),
         (["--encoder", "genome_lm", "--weights", "x", "--published", "--windows", "3"], "--published with --windows"),
-        (["--seed", "-1"], "--seed -1"),
         (["--out", "e.txt"], "ends in .npz"),
         (["--out", "nowhere/e.npz"], "no such folder"),
     ],

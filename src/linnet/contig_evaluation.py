@@ -16,6 +16,7 @@ from linnet.contig_scores import (
     NovelRetention,
     PairedDifference,
     PublishedF1,
+    Shares,
     absent_shares,
     call_shares,
     change_shares,
@@ -68,6 +69,7 @@ class RankContigs:
         contigs: figures of contigs, after the cut, as is everything but `area`.
         bases: the same of their bases; None where lengths are not known.
         intervals: figure of contigs -> 95 % interval of a bootstrap over genomes.
+        base_intervals: the same of precision, recall, F1 and coverage of bases; empty where `bases` is None.
         ece: gap between confidence and the share right, over 10 bins; see `linnet.metrics`.
         ece_debiased: the same, less what chance alone adds to it.
         area: under precision against coverage, over all cuts; see `precision_coverage_area`.
@@ -80,6 +82,7 @@ class RankContigs:
     contigs: Figures
     bases: Figures | None
     intervals: Mapping[str, Interval]
+    base_intervals: Mapping[str, Interval]
     ece: float | None
     ece_debiased: float | None
     area: float
@@ -145,8 +148,11 @@ class ContigComparison:
 
 
 @dataclass(frozen=True, eq=False)
-class _Judged:
-    """The contigs that have a truth: ids, int (n,) bases or None, int (n,) genomes, and how many those are."""
+class Judged:
+    """The contigs that have a truth: ids, int (n,) bases or None, int (n,) genomes, and how many those are.
+
+    Contigs of no named genome go by their true lineage.
+    """
 
     contigs: list[str]
     without_truth: int
@@ -178,7 +184,7 @@ def evaluate_contigs(
     Raises:
         UserError: none of the contigs has a truth.
     """
-    judged = _judged(gold, lengths)
+    judged = select(gold, lengths)
     uncut = judge_contigs(calls, gold.lineages, judged.contigs, known)
     earlier = None if before is None else judge_contigs(before, gold.lineages, judged.contigs)
     after = {rank: found.cut(minimum) for rank, found in uncut.items()}
@@ -219,7 +225,7 @@ def compare_contigs(
     Raises:
         UserError: as `evaluate_contigs`.
     """
-    judged = _judged(gold, lengths)
+    judged = select(gold, lengths)
     of_a, of_b = (
         {rank: found.cut(cut) for rank, found in judge_contigs(calls, gold.lineages, judged.contigs).items()}
         for calls, cut in zip((a, b), minima, strict=True)
@@ -318,7 +324,12 @@ _COLUMNS = (
 )  # fmt: skip
 
 
-def _judged(gold: GoldStandard, lengths: Mapping[str, int] | None) -> _Judged:
+def select(gold: GoldStandard, lengths: Mapping[str, int] | None) -> Judged:
+    """The contigs of a list that have a truth; without a list, all that have one.
+
+    Raises:
+        UserError: none has.
+    """
     asked = gold.lineages if lengths is None else lengths
     contigs = [contig for contig in asked if contig in gold.lineages]
     if not contigs:
@@ -331,7 +342,7 @@ def _judged(gold: GoldStandard, lengths: Mapping[str, int] | None) -> _Judged:
     measured = all(contig in of_contig for contig in contigs)
     number: dict[str | Lineage, int] = {}
     genome = [number.setdefault(gold.genomes.get(c, gold.lineages[c]), len(number)) for c in contigs]
-    return _Judged(
+    return Judged(
         contigs,
         len(asked) - len(contigs),
         np.array([of_contig[contig] for contig in contigs], np.int64) if measured else None,
@@ -341,14 +352,14 @@ def _judged(gold: GoldStandard, lengths: Mapping[str, int] | None) -> _Judged:
 
 
 def _evaluate_rank(
-    uncut: RankCalls, after: RankCalls, before: RankCalls | None, judged: _Judged, resamples: int, seed: int
+    uncut: RankCalls, after: RankCalls, before: RankCalls | None, judged: Judged, resamples: int, seed: int
 ) -> RankContigs:
     one = np.ones(len(after.contig), np.int64)
     changes = {} if before is None else change_shares(before, after, one)
     absent = absent_shares(after, one)
     shares = {**call_shares(after, one), **absent, **changes}
-    draws = resample(shares, judged.genome[after.contig], judged.genomes, resamples, seed)
-    intervals = {name: found for name, values in draws.items() if (found := percentile_interval(values))}
+    intervals = _intervals(shares, after, judged, resamples, seed)
+    bases = None if judged.bases is None else judged.bases[after.contig]
     scores = metrics.scores(after.outcomes)
     change = None
     if before is not None:
@@ -359,8 +370,9 @@ def _evaluate_rank(
         change = Change(**{name: share(*pair) for name, pair in changes.items()}, transitions=counts)
     return RankContigs(
         contigs=figures(after, one),
-        bases=None if judged.bases is None else figures(after, judged.bases[after.contig]),
+        bases=None if bases is None else figures(after, bases),
         intervals=intervals,
+        base_intervals={} if bases is None else _intervals(call_shares(after, bases), after, judged, resamples, seed),
         ece=scores.ece,
         ece_debiased=scores.ece_debiased,
         area=precision_coverage_area(uncut, one),
@@ -369,3 +381,8 @@ def _evaluate_rank(
         wrong_on_absent=share(*absent["wrong_on_absent"]) if absent else None,
         change=change,
     )
+
+
+def _intervals(shares: Shares, calls: RankCalls, judged: Judged, resamples: int, seed: int) -> dict[str, Interval]:
+    draws = resample(shares, judged.genome[calls.contig], judged.genomes, resamples, seed)
+    return {name: found for name, values in draws.items() if (found := percentile_interval(values))}

@@ -16,6 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+import linnet
 from linnet import formats
 from linnet.errors import UsageError, UserError, missing_extra
 from linnet.options import Several, positive, probability
@@ -49,6 +50,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--format", choices=[*formats.writable()], metavar="FORMAT",
         help=f"{known} (default: by the ending of --out, else taxometer)")  # fmt: skip
     add("--changes", type=Path, metavar="FILE", help="write what became of each label, and why, as a table")
+    add("--times", type=Path, metavar="FILE",
+        help="add a row to this table: contigs, bases, seconds, memory; 'linnet report contigs' draws it")  # fmt: skip
     add(
         "--confidence",
         type=probability,
@@ -71,17 +74,17 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    _check(args)
     verb = _verb()
-    from linnet import changes
+    from linnet import changes, run_times
     from linnet.embeddings import read_embeddings
     from linnet.families.contigs_published import Config as Published
     from linnet.labels import Label, read_labels
     from linnet.ncbi import read_taxdump
     from linnet.outputs import open_output
 
-    _check(args)
     outputs = [(path, args.format or _format(path)) for path in args.out or [None]]
-    started = time.monotonic()
+    started, cpu_started = time.monotonic(), time.process_time()
     taxonomy = read_taxdump(args.taxonomy) if args.taxonomy else None
     table = read_labels(args.labels, taxonomy)
     if any(format == "biobox" for _, format in outputs):
@@ -119,7 +122,13 @@ def run(args: argparse.Namespace) -> None:
         if args.changes:
             changes.write((c for _, c in rows), files.enter_context(open_output(args.changes)))
     _say_result(correction, len(short), args.precision)
-    _log(f"{time.monotonic() - started:.1f} s")
+    seconds = time.monotonic() - started
+    if args.times:
+        tool = f"linnet {linnet.__version__}" + (f" {args.recipe}" if args.recipe != "linnet" else "")
+        cpu, bases = time.process_time() - cpu_started, int(contigs.length_C.sum())
+        run = run_times.RunTime(len(contigs), bases, seconds, cpu, run_times.peak_mb(), args.threads, tool)
+        run_times.append(args.times, run)
+    _log(f"{seconds:.1f} s")
 
 
 def _verb() -> ModuleType:
@@ -150,14 +159,18 @@ def _check(args: argparse.Namespace) -> None:
         raise UsageError(f"--seed {args.seed}", expected="0 or more")
     inputs = [p.resolve() for p in (args.contigs, args.labels, *(args.depth or ())) if p.is_file()]
     written: set[Path] = set()
-    for path in [p for p in (*(args.out or ()), args.changes) if p is not None and str(p) != "-"]:
+    for path in [p for p in (*(args.out or ()), args.changes, args.times) if p is not None and str(p) != "-"]:
         if path.resolve() in inputs:
             raise UsageError(f"{path} is both read and written", remedy="Choose another file for the results.")
         if path.resolve() in written:
-            raise UsageError(f"{path} is written twice", expected="a file of its own for each --out and --changes")
+            raise UsageError(f"{path} is written twice", expected="a file of its own for each result")
         if not path.resolve().parent.is_dir():
-            raise UserError("no such folder", where=str(path.parent), remedy="Make it, or choose another --out.")
+            raise UserError("no such folder", where=str(path.parent), remedy="Make it, or choose another file.")
         written.add(path.resolve())
+    if args.times:
+        from linnet import run_times
+
+        run_times.check(args.times)
 
 
 def _check_taxids(table: LabelTable) -> None:

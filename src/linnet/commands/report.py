@@ -1,13 +1,19 @@
-"""Examine a trained model on queries whose truth is known, as one page to read.
+"""Examine a trained model, or corrected labels of contigs, as one page to read.
 
   linnet report rrna --model my-model --sequences test.fasta --taxonomy test.tsv --reference train.tsv --out report.html
   linnet report rrna --model seed1 --model seed2 --model seed3 ... --reference-sequences train.fasta --json report.json
+  linnet report contigs corrected.tsv --before mmseqs.tsv --contigs contigs.fna --changes changes.tsv --out report.html
+  linnet report contigs corrected.tsv taxometer.tsv ... --truth gsa_mapping.tsv --reference known.tsv --taxonomy taxdump
 
-The page shows, per rank, the figures that papers print beside those they leave out: what could be right at all,
-calibration of all names, placeholders, accuracy by likeness to the references and by their number, across regions of
-the gene, which taxa are confused, what confidence is worth, the model's vectors in a plane, and the stretches of the
-gene that it reads. docs/evaluation.md says what each number means and how it can mislead. Several models are several
-runs, given one by one and as mean and standard deviation. Needs linnet[report].
+rrna: a model on queries whose truth is known. Per rank the figures that papers print beside those they leave out: what
+could be right at all, calibration of all names, placeholders, accuracy by likeness to the references and by their
+number, across regions of the gene, which taxa are confused, what confidence is worth, the model's vectors in a plane,
+and the stretches of the gene that it reads. docs/evaluation.md says what each number means and how it can mislead.
+Several models are several runs, given one by one and as mean and standard deviation.
+
+contigs: labels corrected by linnet, or tables of any tools side by side, beside the labels before. Where labels went at
+each rank, what changed and why, contig length, time; with a truth also F1, what was put right and what was harmed,
+calibration, and what became of contigs whose taxa the reference lacks (docs/contigs.md). Needs linnet[report].
 """
 
 from __future__ import annotations
@@ -15,7 +21,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +30,7 @@ from linnet.options import Several, positive, probability
 from linnet.prediction import DEFAULT_CONFIDENCE
 
 if TYPE_CHECKING:
+    from linnet.contig_examination import Question as ContigQuestion
     from linnet.examine import Model, Question
     from linnet.records import SequenceRecord
     from linnet.taxonomy import Lineage
@@ -31,86 +38,215 @@ if TYPE_CHECKING:
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("family", choices=["rrna"], help="what the models read")
-    add("--model", required=True, type=Path, action=Several, metavar="FOLDER",
+    add("family", choices=["rrna", "contigs"], help="what is examined")
+    add("--out", required=True, type=Path, metavar="FILE", help="the page, HTML")
+    add("--json", type=Path, metavar="FILE", help="also write all numbers as JSON")
+    add("--taxonomy", type=Path, metavar="TABLE",
+        help="rrna: the queries' true lineages (any dialect of 'train'); contigs: the NCBI taxdump (folder or "
+        "taxdump.tar.gz), where a table has taxids")  # fmt: skip
+    add("--reference", type=Path, metavar="TABLE",
+        help="lineages that the models were trained on, or that the tools could know")  # fmt: skip
+    add("--confidence", type=probability, metavar="P",
+        help="rrna: the cut of figures that have one (default: 0.7); contigs: of the tables (theirs)")  # fmt: skip
+    add("--seed", type=_count, default=0, metavar="N", help="of what is drawn at random (default: 0)")
+    _add_rrna(parser.add_argument_group("rrna"))
+    _add_contigs(parser.add_argument_group("contigs"))
+
+
+def _add_contigs(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("tables", nargs="*", type=Path, metavar="TABLE",
+        help="corrected labels, or other tools' to be compared with them; most is told of the first")  # fmt: skip
+    add("--before", type=Path, metavar="TABLE", help="the labels that were corrected")
+    add("--contigs", type=Path, metavar="FILE", help="all contigs: FASTA, or a table of ids and lengths")
+    add("--changes", type=Path, metavar="TABLE", help="what 'linnet correct --changes' wrote: adds the reasons")
+    add("--truth", type=Path, metavar="TABLE",
+        help="where contigs truly come from: CAMISIM's gsa_mapping.tsv, a biobox binning file or lineages")  # fmt: skip
+    add("--times", type=Path, metavar="TABLE", help="runs: contigs or bases, seconds, perhaps memory; see 'correct'")
+    add("--resamples", type=positive, metavar="N", help="of genomes, for intervals (default: 1000)")
+
+
+def _add_rrna(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--model", type=Path, action=Several, metavar="FOLDER",
         help="a trained model; given several times, each is a run; a folder of models is one, an ensemble")  # fmt: skip
     add("--members", action="store_true",
         help="also take each model of a folder as a run; means are over these, without the ensemble")  # fmt: skip
-    add("--sequences", required=True, type=Path, metavar="FILE", help="queries, FASTA or FASTQ")
-    add("--taxonomy", required=True, type=Path, metavar="TABLE", help="their true lineages (any dialect of 'train')")
-    add("--reference", required=True, type=Path, metavar="TABLE", help="lineages that the models were trained on")
+    add("--sequences", type=Path, metavar="FILE", help="queries, FASTA or FASTQ")
     add("--reference-sequences", type=Path, metavar="FILE",
         help="the sequences of these: adds accuracy by identity to the nearest")  # fmt: skip
     add("--regions", type=_names, default=("full", "V3-V4", "V4"), metavar="NAME,NAME",
         help="regions that queries are cut to, as in 'extract'; full: uncut (default: full,V3-V4,V4)")  # fmt: skip
-    add("--confidence", type=probability, default=DEFAULT_CONFIDENCE, metavar="P",
-        help="the cut of the figures that have one (default: %(default)s)")  # fmt: skip
-    add("--out", required=True, type=Path, metavar="FILE", help="the page, HTML")
-    add("--json", type=Path, metavar="FILE", help="also write all numbers as JSON")
     add("--embeddings", type=Path, metavar="FILE.npz", help="also write each query's id and the first model's vector")
     add("--projection", choices=["tsne", "umap"], default="tsne",
         help="how vectors are laid out in a plane (default: tsne; umap needs the package umap-learn)")  # fmt: skip
     add("--importance", type=_count, default=500, metavar="N",
         help="queries whose windows are swapped, each 60 times over; 0 leaves that out (default: 500)")  # fmt: skip
-    add("--seed", type=_count, default=0, metavar="N", help="of what is drawn at random (default: 0)")
     add("--threads", type=positive, default=1, metavar="N", help="threads of models that torch runs (default: 1)")
     add("--device", default="cpu", help="of models that torch runs: cpu (default), cuda ...")
 
 
 def run(args: argparse.Namespace) -> None:
-    {"rrna": _rrna}[args.family](args)
+    needed, not_of_it, family = {
+        "rrna": (("model", "sequences", "taxonomy", "reference"), _OF_CONTIGS, _rrna),
+        "contigs": (("tables", "before", "contigs"), _OF_RRNA, _contigs),
+    }[args.family]
+    for name in needed:
+        if not getattr(args, name):
+            raise UsageError(
+                "no table of labels" if name == "tables" else f"--{name} is missing",
+                remedy=f"'linnet report {args.family}' needs {_flags(needed)}.",
+            )
+    for name in not_of_it:
+        if getattr(args, name):
+            raise UsageError(f"{_flags([name])} with '{args.family}'", remedy="See linnet report --help.")
+    family(args)
+
+
+_OF_RRNA = ("model", "members", "sequences", "reference_sequences", "embeddings")
+_OF_CONTIGS = ("tables", "before", "contigs", "changes", "truth", "times", "resamples")
+
+
+def _flags(names: Sequence[str]) -> str:
+    return ", ".join("tables" if name == "tables" else f"--{name.replace('_', '-')}" for name in names)
+
+
+def _contigs(args: argparse.Namespace) -> None:
+    import platform
+
+    import numpy as np
+
+    import linnet
+    from linnet.contig_examination import Settings, examine_contigs
+    from linnet.report.contigs_page import check, render
+
+    files = {
+        **{f"table '{name}'": path for name, path in zip(_table_names(args.tables), args.tables, strict=True)},
+        "labels before": args.before, "contigs": args.contigs, "changes": args.changes, "truth": args.truth,
+        "reference": args.reference, "times": args.times,
+    }  # fmt: skip
+    files = {what: path for what, path in files.items() if path}
+    _check_outputs([*files.values()], [args.out, args.json])
+    check(args.tables)
+    digests = [(what, path.name, _digest(path)) for what, path in files.items()]
+    notes: list[str] = []
+    question = _contig_question(args, digests, notes)
+    for note in notes:
+        _log(note)
+    found = examine_contigs(question, Settings(args.confidence, args.resamples or 1000, args.seed), _log)
+    versions = f"linnet {linnet.__version__}, Python {platform.python_version()}, numpy {np.__version__}"
+    numbers = {"linnet": linnet.__version__, "files": [*map(list, digests)], "notes": notes}
+    _write(args, render(found, digests, versions, notes), {**numbers, **found.to_json()})
+
+
+def _contig_question(args: argparse.Namespace, digests: list[tuple[str, str, str]], notes: list[str]) -> ContigQuestion:
+    from linnet import run_times
+    from linnet.contig_examination import Question, read_calls
+    from linnet.contig_transitions import read_reasons
+    from linnet.gold_standard import read_gold_standard, read_lengths
+    from linnet.lineages import read_lineages
+    from linnet.ncbi import read_taxdump
+
+    taxonomy = read_taxdump(args.taxonomy) if args.taxonomy else None
+    if taxonomy:
+        digests.append(("taxonomy", args.taxonomy.name, taxonomy.digest))
+    lengths = read_lengths(args.contigs)
+    before, *after = (read_calls(path, lengths, taxonomy) for path in (args.before, *args.tables))
+    gold = read_gold_standard(args.truth, taxonomy) if args.truth else None
+    if gold:
+        notes += [f"{args.truth.name}: {count:,} contigs {note}." for note, count in gold.notes.items()]
+        if lacking := sum(contig not in gold.lineages for contig in lengths):
+            notes.append(f"{lacking:,} contigs have no truth and are not judged.")
+    reasons = read_reasons(args.changes) if args.changes else {}
+    if reasons and not any(contig in lengths for contig in reasons):
+        raise UserError("has none of the contigs", where=str(args.changes), expected=f"the ids of {args.contigs}")
+    known = None
+    if args.reference:
+        known = set(read_lineages(args.reference, taxonomy=taxonomy).lineages.values()) - {()}
+    runs = run_times.read(args.times) if args.times else []
+    tables = dict(zip(_table_names(args.tables), after, strict=True))
+    return Question(lengths, before, tables, reasons, gold, known, runs)
+
+
+def _table_names(paths: list[Path]) -> list[str]:
+    """What to call each table: its file's name where that tells them apart; never what those before are called."""
+    from linnet.contig_examination import BEFORE
+
+    if len({path.resolve() for path in paths}) < len(paths):
+        raise UsageError("one table is named twice", remedy="Name each once.")
+    names = [path.name for path in paths]
+    if len(set(names)) < len(names) or BEFORE in names:
+        names = [f"{number}: {path.parent.name}/{path.name}" for number, path in enumerate(paths, 1)]
+    return names
+
+
+def _digest(path: Path) -> str:
+    import hashlib
+
+    from linnet.inputs import raise_readable
+
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise_readable(error, str(path))
+        raise
 
 
 def _rrna(args: argparse.Namespace) -> None:
     import linnet
     from linnet import projection
     from linnet.examine import Settings, embed, examine
-    from linnet.outputs import open_output
     from linnet.regions import parse_region
     from linnet.report.rrna_page import check, render
 
-    _check_outputs(args)
+    read = (args.sequences, args.taxonomy, args.reference, args.reference_sequences)
+    _check_outputs(read, (args.out, args.json, args.embeddings))
+    if args.embeddings and args.embeddings.suffix != ".npz":
+        raise UsageError(f"vectors cannot be written to '{args.embeddings}'", expected="a name that ends in .npz")
     for region in args.regions:
         if region != "full":
             parse_region(region)
     check()
     projection.check(args.projection)
-    files = (args.sequences, args.taxonomy, args.reference, args.reference_sequences)
-    notes = [f"Queries, truth, references: {', '.join(path.name for path in files if path)}."]
+    notes = [f"Queries, truth, references: {', '.join(path.name for path in read if path)}."]
     models = _models(args)
     question = _question(args, notes)
     for note in notes:
         _log(note)
-    settings = Settings(args.confidence, args.regions, args.importance, method=args.projection, seed=args.seed)
+    cut = DEFAULT_CONFIDENCE if args.confidence is None else args.confidence
+    settings = Settings(cut, args.regions, args.importance, method=args.projection, seed=args.seed)
     found = examine(models, question, settings, _log)
-    text = render(found, linnet.__version__, notes)
-    with open_output(args.out) as file:
-        file.write(text)
-    if args.json:
-        with open_output(args.json) as file:
-            json.dump(
-                {"linnet": linnet.__version__, "notes": notes, **found.to_json()}, file, indent=1, allow_nan=False
-            )
     if args.embeddings:
         vectors_NW = embed(models[0].predictor, question.records)
         if vectors_NW is None:
             raise UserError(f"{models[0].name} has no vectors", remedy="Leave out --embeddings.")
         _save_vectors(args.embeddings, [r.id for r in question.records], vectors_NW)
+    numbers = {"linnet": linnet.__version__, "notes": notes, **found.to_json()}
+    _write(args, render(found, linnet.__version__, notes), numbers)
+
+
+def _write(args: argparse.Namespace, text: str, numbers: dict[str, Any]) -> None:
+    from linnet.outputs import open_output
+
+    with open_output(args.out) as file:
+        file.write(text)
+    if args.json:
+        with open_output(args.json) as file:
+            json.dump(numbers, file, indent=1, allow_nan=False)
     _log(f"{args.out}: {len(text) / 1e6:.1f} MB")
 
 
-def _check_outputs(args: argparse.Namespace) -> None:
-    read = {p.resolve() for p in (args.sequences, args.taxonomy, args.reference, args.reference_sequences) if p}
-    written = [p for p in (args.out, args.json, args.embeddings) if p]
+def _check_outputs(read: Sequence[Path | None], results: Sequence[Path | None]) -> None:
+    taken = {path.resolve() for path in read if path}
+    written = [path for path in results if path]
     for path in written:
-        if path.resolve() in read:
+        if path.resolve() in taken:
             raise UsageError(f"{path} is also read", remedy="Choose another file for the results.")
         if not path.absolute().parent.is_dir():
             raise UserError("cannot be written: there is no such folder", where=str(path))
     if len({p.resolve() for p in written}) < len(written):
         raise UsageError("two results would go to one file", remedy="Choose another name for one of them.")
-    if args.embeddings and args.embeddings.suffix != ".npz":
-        raise UsageError(f"vectors cannot be written to '{args.embeddings}'", expected="a name that ends in .npz")
 
 
 def _models(args: argparse.Namespace) -> list[Model]:

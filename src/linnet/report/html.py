@@ -49,9 +49,9 @@ def definitions(terms: Iterable[tuple[str, str]]) -> Markup:
     return Markup(f"<details><summary>What these mean</summary><dl>{items}</dl></details>")
 
 
-def folded(summary: str, *parts: Markup) -> Markup:
-    """Parts that are seen when asked for."""
-    return Markup(f"<details><summary>{text(summary)}</summary>{''.join(parts)}</details>")
+def folded(summary: str, *parts: Markup, opened: bool = False) -> Markup:
+    """Parts that are seen when asked for, or until they are folded away."""
+    return Markup(f"<details{' open' * opened}><summary>{text(summary)}</summary>{''.join(parts)}</details>")
 
 
 def section(id: str, title: str, *parts: Markup) -> Markup:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import re
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -13,51 +11,19 @@ import numpy as np
 from linnet.examine import Examination, Plane
 from linnet.importance import Importance
 from linnet.metrics import ReliabilityBin
-from linnet.report.style import COLOURS, MARKERS, STYLE, percent
+from linnet.report.drawing import drawn
+from linnet.report.style import COLOURS, MARKERS, percent
 from linnet.strata import FEW, Stratum
 from linnet.taxonomy import RANKS
 
-_SIZE = (4.8, 3.6)
 _RANK_STYLE = {rank: (COLOURS[i], MARKERS[i]) for i, rank in enumerate(reversed(RANKS))}
 _DEEP = ("phylum", "family", "genus", "species")
-_OURS: dict[Any, Any] = {
-    "font.size": 9,
-    "axes.titlesize": 10,
-    "axes.formatter.useoffset": False,
-    "svg.fonttype": "none",
-    "font.family": ["DejaVu Sans"],
-    "text.parse_math": False,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-}
 
 # Chakravorty et al. 2007 (J Microbiol Methods 69:330): the variable regions, in positions of E. coli's gene.
 _VARIABLE = {
     "V1": (69, 99), "V2": (137, 242), "V3": (433, 497), "V4": (576, 682), "V5": (822, 879), "V6": (986, 1043),
     "V7": (1117, 1173), "V8": (1243, 1294), "V9": (1435, 1465),
 }  # fmt: skip
-
-
-def drawn(draw: Callable[[Any], None], name: str, size: tuple[float, float] = _SIZE) -> str:
-    """A figure as an SVG element that takes the width it is given, until its text is as large as the page's.
-
-    Args:
-        draw: is handed the empty figure.
-        name: sets the ids within this figure apart from those of others in the page.
-    """
-    import matplotlib
-    from matplotlib.figure import Figure
-
-    with matplotlib.rc_context({**STYLE, **_OURS, "svg.hashsalt": f"linnet {name}"}):
-        figure = Figure(figsize=size, dpi=150, layout="constrained")
-        draw(figure)
-        text = io.StringIO()
-        figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})
-    svg = text.getvalue()
-    svg = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
-    head, rest = svg.split(">", 1)
-    head = re.sub(r' (width|height)="[^"]*"', "", head)
-    return f'{head} style="max-width:{115 * size[0]:.0f}px">{rest}'
 
 
 def accuracy_by_rank(found: Examination) -> str:

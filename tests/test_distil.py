@@ -130,3 +130,42 @@ def test_the_command_writes_students_and_a_report(
     assert report["seeds"] == [1, 2] and report["verdict"] in out
     assert main(["classify", str(queries), "--model", str(tmp_path / "s"), "--out", str(tmp_path / "o.tsv")]) == 0
     assert not (tmp_path / "s.training").exists()
+
+
+def test_a_teacher_of_another_taxonomy_is_refused(material: Any, tiny_model: Path) -> None:
+    references, test = material
+    renamed = {
+        i: tuple(t._replace(name=f"other {t.name}") for t in row) for i, row in references.lineages.items()
+    }
+    with pytest.raises(UserError, match=r"the teacher knows 0 of the references' 24 lineages.*the same taxonomy"):
+        distil(load(tiny_model), References(references.sequences, renamed), test, Config(), (1,))
+
+
+def test_twins_of_references_among_the_test_records_are_counted(
+    material: Any, tiny_config: Any, tiny_model: Path
+) -> None:
+    references, _ = material
+    some = list(references.sequences)[:5]
+    twins = References(
+        {f"t{i}": references.sequences[i] for i in some}, {f"t{i}": references.lineages[i] for i in some}
+    )
+    said: list[str] = []
+
+    class Enough(Exception):
+        pass
+
+    def log(text: str) -> None:
+        said.append(text)
+        if text.startswith("seed"):
+            raise Enough
+
+    with pytest.raises(Enough):
+        distil(load(tiny_model), references, twins, Config(student=tiny_config), (1,), log)
+    assert "note: 5 of 5 test records are letter by letter among the references" in said
+    assert "the teacher knows 24 of the references' 24 lineages" in said
+
+
+def test_harm_is_called_harm() -> None:
+    found = distilled(0.9, [0.80, 0.81, 0.80], [0.79] * 3, [0.70, 0.71, 0.70])
+    assert "It did harm" in found.verdict
+    assert "names nothing rightly" in distilled(0.0, [0.8, 0.8, 0.81], [0.8] * 3, [0.8, 0.8, 0.8]).verdict

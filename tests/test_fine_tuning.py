@@ -220,6 +220,12 @@ def test_a_published_model_may_be_gone_on_with(
     arguments = ["train", "rrna", "--encoder", "onehot" if how else "hybrid", "--sequences",
                  str(write_fasta(tmp_path / "g.fasta", genes)), "--taxonomy", str(rows), "--start", str(published), "--out",
                  str(out), "--epochs", "1", "--learning-rate", "1e-9", "--threads", "1"]  # fmt: skip
+    for flags, said in (
+        (["--encoder", "bert"], "the model to begin with has"),
+        (["--num-filters", "999"], "--num-filters 999, but the model to begin with has num_filters"),
+    ):
+        assert main([*arguments, *flags]) == 2
+        assert said in capsys.readouterr().err
     assert main(arguments) == 0
     before, after = checkpoint.load(published), checkpoint.load(out)
     assert after.model["encoder"] == before.model["encoder"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,12 @@ SETTINGS = ["--k", "4", "--width", "16", "--epochs", "6", "--batch", "12", "--le
 SEEDS = (7, 3, 11)
 
 
-def run(folder: Path, out: Path, *more: str) -> int:
+def run(folder: Path, out: Path, *more: str, settings: Sequence[str] = SETTINGS) -> int:
     table = folder / "t.tsv"
     table.write_text("".join(f"{i}\t{';'.join(t.name for t in row)}\n" for i, row in LINEAGES.items()))
     fasta = write_fasta(folder / "s.fasta", GENES)
     return main(
-        ["train", "rrna", "--sequences", str(fasta), "--taxonomy", str(table), "--out", str(out), *SETTINGS, *more]
+        ["train", "rrna", "--sequences", str(fasta), "--taxonomy", str(table), "--out", str(out), *settings, *more]
     )
 
 
@@ -76,25 +77,28 @@ def test_means_and_deviations_are_numpys(ensemble: Path) -> None:
     own = [origin(ensemble / f"seed-{s}")["held_out"] for s in SEEDS]
     assert [kept["seeds"][str(s)] for s in SEEDS] == own
     compared = 0
-    for rank, figures in kept["mean and deviation"].items():
-        for name, found in figures.items():
-            values = np.array([o["ranks"][rank][name] for o in own])
-            assert found["mean"] == pytest.approx(values.sum() / 3)
-            assert found["sd"] == pytest.approx(np.sqrt(((values - values.mean()) ** 2).sum() / 2))
-            compared += 1
+    found_at = kept["mean and deviation"]
+    cells = [(cut, rank, name) for cut, ranks in found_at.items() for rank, row in ranks.items() for name in row]
+    assert {cut for cut, _, _ in cells} == {"uncut", "cut at 0.7"}
+    for cut, rank, name in cells:
+        found = found_at[cut][rank][name]
+        values = np.array([o["uncut" if cut == "uncut" else "ranks"][rank][name] for o in own])
+        assert found["mean"] == pytest.approx(values.sum() / 3)
+        assert found["sd"] == pytest.approx(np.sqrt(((values - values.mean()) ** 2).sum() / 2))
+        compared += 1
     assert compared > 7
-    assert any(found["sd"] > 0 for rank in kept["mean and deviation"].values() for found in rank.values())
+    assert any(found_at[cut][rank][name]["sd"] > 0 for cut, rank, name in cells)
 
 
 def test_a_figure_that_a_seed_lacks_is_left_out() -> None:
     def of(ece: float | None) -> dict[str, Any]:
-        return {"ranks": {"genus": {**dict.fromkeys(training_runs.FIGURES, 0.5), "ece": ece}}}
+        return {"genus": {**dict.fromkeys(training_runs.FIGURES.values(), 0.5), "ece_debiased": ece}}
 
     summary = training_runs.over_seeds({1: of(0.1), 2: of(None)})
-    assert "ece" not in summary["genus"] and summary["genus"]["accuracy"] == {"mean": 0.5, "sd": 0.0}
+    assert "ece_debiased" not in summary["genus"] and summary["genus"]["accuracy"] == {"mean": 0.5, "sd": 0.0}
     header, row = training_runs.as_table(summary).splitlines()
     cells = dict(zip(header.split(), row.replace(" ± ", "±").split(), strict=True))
-    assert cells["ece"] == "-" and cells["accuracy"] == "50.00±0.00"
+    assert cells["ECE"] == "-" and cells["accuracy"] == "50.00±0.00"
 
 
 @pytest.mark.slow
@@ -164,3 +168,22 @@ def test_one_seed_is_a_model_and_no_ensemble(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "model.json").exists()
     assert json.loads((tmp_path / "out" / "model.json").read_text())["config"]["seed"] == 5
     assert not (tmp_path / "out" / "seeds.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (("--level-weights", "1,1,1,1,1,1,1"), "--level-weights with --encoder kmer"),
+        (("--per-taxon", "3"), "--per-taxon with --encoder kmer"),
+        (("--encoder", "hybrid", "--k", "5"), "--k with --encoder hybrid"),
+        (("--encoder", "nearest", "--epochs", "2"), "--epochs with --encoder nearest"),
+        (("--eggnog",), "--eggnog for genes"),
+        (("--device", "cuda"), "--device cuda with --encoder kmer"),
+        (("--encoder", "cnn", "--device", "banana"), "--device banana cannot be used"),
+    ],
+)
+def test_flags_that_would_have_no_effect_are_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, flags: tuple[str, ...], said: str
+) -> None:
+    assert run(tmp_path, tmp_path / "m", *flags, settings=()) == 2
+    assert said in capsys.readouterr().err

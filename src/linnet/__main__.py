@@ -33,7 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"linnet: error: {error}", file=sys.stderr)
         return error.exit_code
     except (KeyboardInterrupt, _Terminated):
-        print("linnet: interrupted; no output file was changed", file=sys.stderr)
+        said = "nothing was written by halves; what keeps unfinished work goes on from it when given again"
+        print(f"linnet: interrupted; {said}", file=sys.stderr)
         return 130
     except BrokenPipeError:  # the reader of a pipe, `head` say, has had enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

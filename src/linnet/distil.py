@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from linnet.checkpoint import Checkpoint
 from linnet.errors import UserError, require
 from linnet.fitting import Keeping, Log
+from linnet.notices import wrong_stretch
 from linnet.outcomes import Outcomes, judge
 from linnet.prediction import Posterior
 from linnet.predictor import Predictor
@@ -27,6 +28,9 @@ from linnet.train import Labelled, Teach, train
 
 LABELS, UNIFORM, TEACHER = "labels alone", "uniform target", "teacher"
 """What a student learns from: the controls, and the teacher."""
+
+SHARED = 0.5
+"""Share of the references' lineages that a teacher must know to be one."""
 
 AHEAD = 0.01
 """How far a teacher must be ahead of the student at the deepest rank before it is said to have helped."""
@@ -86,14 +90,19 @@ class Distilled:
         gain = self.gains[LABELS][rank]
         ahead = self.teacher[rank] - float(np.mean(self.accuracy[LABELS][rank]))
         sure = gain.seeds is not None and gain.seeds.p_value < 0.05 and gain.mean > 0
+        named = self.teacher[rank] > 0
         over_uniform = self.gains[UNIFORM][rank].mean
-        said = "helped" if sure and ahead >= AHEAD and over_uniform > 0 else "is not shown to have helped"
+        harm = gain.seeds is not None and gain.seeds.p_value < 0.05 and gain.mean < 0
+        said = "did harm" if harm else "is not shown to have helped"
+        if sure and ahead >= AHEAD and over_uniform > 0:
+            said = "helped"
         p = f"p = {gain.seeds.p_value:.2g} over {gain.seeds.n} paired seeds" if gain.seeds else "one seed: no test"
         return (
             f"At {rank} the teacher is {100 * ahead:+.1f} points from students of labels alone; its students are "
             f"{100 * gain.mean:+.2f} points from those ({p}) and {100 * over_uniform:+.2f} from those "
             f"of a uniform target. It {said} (it would have to be {100 * AHEAD:.0f} point ahead, the gain be "
             f"significant, and more than a uniform target brings)."
+            + (" The teacher names nothing rightly: is it of the same taxonomy and region?" if not named else "")
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -130,6 +139,7 @@ def distil(
     if both is not None:
         raise UserError(f"record '{both}' is among the references and the test records",
                         expected="test records that no model was trained on")  # fmt: skip
+    _check(teacher, references, test, log)
     asked = _Asked(teacher, log)
     ways: dict[str, Teach | None] = {
         LABELS: None,
@@ -165,6 +175,26 @@ def distil(
             for control in (LABELS, UNIFORM)
         },
     )
+
+
+def _check(teacher: Predictor, references: References, test: References, log: Log) -> None:
+    """Make sure that the teacher speaks of the same taxa; say what else may be amiss."""
+    lineages = {lineage for i in references.sequences if (lineage := references.lineages.get(i))}
+    known = sum(teacher.taxonomy.find(lineage)[1] == len(lineage) for lineage in lineages)
+    if known < SHARED * len(lineages):
+        example = next((x for x in lineages if teacher.taxonomy.find(x)[1] < len(x)), ())
+        raise UserError(
+            f"the teacher knows {known:,} of the references' {len(lineages):,} lineages, not "
+            f"'{';'.join(t.name for t in example)}' for one",
+            expected="a teacher trained on the same taxonomy",
+        )
+    log(f"the teacher knows {known:,} of the references' {len(lineages):,} lineages")
+    some = list(references.sequences.values())[:1000]
+    if amiss := wrong_stretch(some, str(teacher.checkpoint.model.get("region", "any"))):
+        log(f"note: of the references, to the teacher: {amiss}")
+    texts = set(references.sequences.values())
+    if twins := sum(sequence in texts for sequence in test.sequences.values()):
+        log(f"note: {twins:,} of {len(test.sequences):,} test records are letter by letter among the references")
 
 
 class _Asked:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from linnet import training_state
-from linnet.errors import UserError, missing_extra, require
+from linnet.errors import UsageError, UserError, missing_extra, require
 
 Log = Callable[[str], None]
 T = TypeVar("T")
@@ -169,9 +169,19 @@ class _Progress:
 
 
 def own_device(device: str) -> str:
-    """The device of this process: of several on GPUs each has its own."""
+    """The device of this process: of several on GPUs each has its own.
+
+    Raises:
+        UsageError: there is none such here.
+    """
     several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    return f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" and several else device
+    own = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" and several else device
+    try:
+        torch.empty(1, device=own)
+    except (RuntimeError, AssertionError) as error:  # torch has one for an unknown name, another for what it lacks
+        said = str(error).partition("\n")[0]
+        raise UsageError(f"--device {device} cannot be used ({said})", expected="cpu, cuda, mps ...") from error
+    return own
 
 
 def fit(

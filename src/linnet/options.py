@@ -113,6 +113,26 @@ def _numbers(kind: type[Any]) -> Callable[[str], tuple[Any, ...]]:
     return numbers
 
 
+def names(defaults: Any) -> set[str]:
+    """The fields of a dataclass and of those within it."""
+    found: set[str] = set()
+    for item in fields(defaults):
+        value = getattr(defaults, item.name)
+        found |= names(value) if is_dataclass(value) else {item.name}
+    return found
+
+
+def refuse_foreign(args: argparse.Namespace, own: Collection[str], others: Collection[str], what: str) -> None:
+    """Refuse flags that would have no effect.
+
+    Raises:
+        UsageError: one of `others` is given that is none of `own`.
+    """
+    for name in sorted(set(others) - set(own)):
+        if getattr(args, name, None) is not None:
+            raise UsageError(f"--{name.replace('_', '-')} with {what}", remedy="It would have no effect: leave it out.")
+
+
 def build(defaults: T, arguments: argparse.Namespace) -> T:
     """The dataclass with what the flags say; what was not given stays as it is."""
     values = {}
@@ -135,13 +155,14 @@ def use_file(parser: argparse.ArgumentParser, path: Path) -> None:
         given = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot be read ({error})", where=str(path), expected="a TOML file") from error
+    given = {name.replace("-", "_"): value for name, value in given.items()}
     flags = {action.dest: action for action in parser._actions if action.option_strings}
     unknown = sorted(set(given) - set(flags))
     if unknown:
         raise UsageError(
             f"unknown setting{'s' if len(unknown) > 1 else ''}: {', '.join(unknown)}",
             where=str(path),
-            remedy="The names are those of the flags, with underscores.",
+            remedy="The names are those of the flags.",
         )
     for name, value in given.items():
         choices = list(flags[name].choices or ())
@@ -154,10 +175,17 @@ def use_file(parser: argparse.ArgumentParser, path: Path) -> None:
         flags[name].required = False
         words = value if isinstance(value, list) else [value]
         if isinstance(flags[name], Several):
-            kind: Any = flags[name].type or str
-            flags[name].default = [kind(str(word)) for word in words]
+            each: Any = flags[name].type or str
+            flags[name].default = [each(str(word)) for word in words]
         else:  # a text default goes through the flag's own conversion, and so through its checks
-            flags[name].default = value if switch else ",".join(map(str, words))
+            text = ",".join(map(str, words))
+            kind = flags[name].type
+            try:
+                if callable(kind):
+                    kind(text)
+            except ValueError as error:
+                raise UsageError(f"{name} = {value!r}", where=str(path), expected=str(flags[name].metavar)) from error
+            flags[name].default = value if switch else text
 
 
 def _field_texts(config: type[Any]) -> dict[str, str]:

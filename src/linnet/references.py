@@ -58,6 +58,8 @@ def read_references(
     found = read_lineages(table or fasta, taxonomy=read_taxdump(taxdump) if taxdump else None)
     notes = "; ".join(f"{note}: {n:,}" for note, n in sorted(found.notes.items()))
     log(f"{len(found.lineages):,} lineages ({found.dialect}{'; ' + notes if notes else ''})")
+    if table is None and not any(found.lineages.values()):
+        raise UserError("its headers hold no lineages", where=str(fasta), remedy="Give a table: --taxonomy TABLE.")
     missing = [i for i in sequences if i not in found.lineages]
     if len(missing) == len(sequences):
         raise UserError(

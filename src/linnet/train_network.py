@@ -122,7 +122,8 @@ def train(
     lesson = NetworkLesson(kept, held, tree, config, reader, device, start)
     log(f"{parameters(lesson.model):,} parameters")
     if start is not None:
-        log(f"{lesson.copied:,} rows of the head are those of taxa that the model to begin with knew")
+        log(f"{lesson.copied:,} rows of the head are those of taxa or labels that the model to begin with knew")
+        log("note: held-out references may be among those that the model to begin with was trained on")
     found = lesson.fit(log, keeping.file(f"seed-{config.seed}.first", of), after_pass=after_pass)
     odds = log_odds(count_all(texts, STRAND_K))
     calibration, ranks = _calibrate(lesson, odds, at_random[~fitted] & ~hidden[~fitted])
@@ -147,6 +148,8 @@ def train(
             ranks = replace(lesson.labels, temperature=ranks.temperature)
         checkpoint = _checkpoint(lesson, odds, calibration.stretch(SiblingGroups(full).levels), ranks)
     checkpoint.model["config"] = asdict(config)
+    if start is not None:
+        checkpoint.origin["start"] = {"weights": settings["start"], "references": start.origin.get("references_sha256")}
     checkpoint.origin.update(
         references=len(ids), taxa=len(checkpoint.taxonomy), references_sha256=references,
         passes=passes, loss_held_out=list(found.checks), seconds=[round(s, 1) for s in found.seconds],

@@ -22,8 +22,12 @@ from linnet.train import HeldOut
 Train = Callable[[int, int], tuple[Checkpoint, HeldOut]]
 """Seed of the training, seed of the choice of held-out references -> a model, and what it says of those."""
 
-FIGURES = ("accuracy", "acc_known", "f1_weighted", "precision", "coverage", "ece", "ece_debiased")
-"""What is summarised over seeds."""
+FIGURES = {"accuracy": "accuracy", "known": "acc_known", "F1": "f1_weighted", "precision": "precision",
+           "coverage": "coverage", "ECE": "ece_debiased"}  # fmt: skip
+"""What is summarised over seeds: titles, as in the table of one model, and figures."""
+
+FEW = 100
+"""Held-out records below which figures say little."""
 
 _KEPT = ("n", "n_known", "ceiling", "accuracy", "acc_known", "f1_weighted", "precision", "coverage", "mc", "uc", "oc",
          "ece", "ece_debiased", "recall_at_p95")  # fmt: skip
@@ -66,36 +70,42 @@ def run(train: Train, seeds: Sequence[int], out: Path, unfinished: Path, log: Lo
         if not main_process():
             continue
         if held_out.natural:
-            evaluation = measure(held_out)
-            log(text(evaluation))
-            checkpoint.origin["held_out"] = found[seed] = figures(evaluation)
+            evaluation = measure(held_out, DEFAULT_CONFIDENCE)
+            log(text(evaluation, legend=seed == seeds[0]))
+            found[seed] = figures(evaluation) | {"uncut": figures(measure(held_out, 0.0))["ranks"]}
+            checkpoint.origin["held_out"] = found[seed]
+        if len(held_out.natural) < FEW:
+            log(f"note: {len(held_out.natural):,} records were held out at random: calibration and figures say little")
         save(checkpoint, folder)
         log(f"wrote {folder}")
     if main_process():
         if len(found) > 1:
-            summary = over_seeds(found)
+            cut = over_seeds({seed: row["ranks"] for seed, row in found.items()})
+            uncut = over_seeds({seed: row["uncut"] for seed, row in found.items()})
+            both = {"uncut": uncut, f"cut at {DEFAULT_CONFIDENCE}": cut}
             with open_output(out / "seeds.json") as file:
-                json.dump({"seeds": found, "mean and deviation": summary}, file, indent=1)
-            log(f"{len(found)} seeds, mean and standard deviation, per cent\n{as_table(summary)}")
+                json.dump({"seeds": found, "mean and deviation": both}, file, indent=1)
+            for title, summary in both.items():
+                log(f"{len(found)} seeds, {title}, mean and standard deviation, per cent\n{as_table(summary)}")
         shutil.rmtree(unfinished, ignore_errors=True)
 
 
-def text(evaluation: Evaluation) -> str:
+def text(evaluation: Evaluation, *, legend: bool = True) -> str:
     """The figures, to be read."""
-    title = f"records set aside at random (views as in training), cut at {evaluation.minimum}"
-    return f"{title}\n{table(evaluation)}\n{explanation()}"
+    title = f"records set aside at random, as the first fit named them, cut at {evaluation.minimum}"
+    return f"{title}\n{table(evaluation)}" + (f"\n{explanation()}" if legend else "")
 
 
-def measure(held_out: HeldOut) -> Evaluation:
-    """Figures of the records set aside at random, as the first fit named them."""
+def measure(held_out: HeldOut, minimum: float) -> Evaluation:
+    """Figures of the records set aside at random, as the first fit named them, cut at a confidence."""
     with threadpool_limits(limits=1):
         return evaluate(
             held_out.predictions,
             held_out.truth,
             held_out.known,
             held_out.natural,
-            minimum=DEFAULT_CONFIDENCE,
-            resamples=200,
+            minimum=minimum,
+            resamples=200 if minimum else 0,
         )
 
 
@@ -106,13 +116,17 @@ def figures(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def over_seeds(found: Mapping[int, Mapping[str, Any]]) -> dict[str, dict[str, dict[str, float]]]:
-    """Rank -> figure -> mean and standard deviation (n - 1) over the seeds, where all seeds have the figure."""
-    ranks = next(iter(found.values()))["ranks"]
+    """Rank -> figure -> mean and standard deviation (n - 1) over the seeds, where all seeds have the figure.
+
+    Args:
+        found: seed -> rank -> figure -> value.
+    """
+    ranks = next(iter(found.values()))
     summary: dict[str, dict[str, dict[str, float]]] = {}
     for rank in ranks:
         summary[rank] = {}
-        for figure in FIGURES:
-            values = [run["ranks"][rank][figure] for run in found.values()]
+        for figure in FIGURES.values():
+            values = [run[rank][figure] for run in found.values()]
             if None not in values:
                 summary[rank][figure] = {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1))}
     return summary
@@ -121,7 +135,8 @@ def over_seeds(found: Mapping[int, Mapping[str, Any]]) -> dict[str, dict[str, di
 def as_table(summary: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
     rows = [["rank", *FIGURES]]
     for rank, found in summary.items():
-        cells = [f"{100 * f['mean']:.2f} ± {100 * f['sd']:.2f}" if (f := found.get(name)) else "-" for name in FIGURES]
+        figures = [found.get(name) for name in FIGURES.values()]
+        cells = [f"{100 * f['mean']:.2f} ± {100 * f['sd']:.2f}" if f else "-" for f in figures]
         rows.append([rank, *cells])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)

@@ -140,7 +140,7 @@ def _out_of_memory(error: Exception) -> bool:
 
 def _mean_f1(held_out: HeldOut) -> float:
     """Weighted F1, mean over the ranks."""
-    ranks = figures(measure(held_out))["ranks"].values()
+    ranks = figures(measure(held_out, 0.0))["ranks"].values()
     return float(np.mean([f1 for row in ranks if (f1 := row["f1_weighted"]) is not None]))
 
 

@@ -55,11 +55,11 @@ def run(args: argparse.Namespace) -> None:
     import torch
 
     from linnet import training_runs
-    from linnet.checkpoint import save
-    from linnet.distil import Config, distil
+    from linnet.checkpoint import digests, save
+    from linnet.distil import TEACHER, Config, distil
     from linnet.fitting import Keeping
     from linnet.outputs import open_output
-    from linnet.predictor import Predictor, load
+    from linnet.predictor import Predictor, load, members
 
     torch.set_num_threads(args.threads)
     config = build(Config(), args)
@@ -71,11 +71,16 @@ def run(args: argparse.Namespace) -> None:
     teacher = load(*args.teacher, **device)
     if not isinstance(teacher, Predictor):
         raise UserError("a model of proteins", where=str(args.teacher[0]), expected="a model of genes")
+    folders = [folder for path in args.teacher for folder in members(path)]
     unfinished = args.out.absolute().with_name(f"{args.out.name}.training")
     keeping = Keeping(folder=unfinished, every=args.save_every)
     found = distil(teacher, given, test, config, args.seeds, _log, keeping)
     for seed, student in found.students.items():
-        student.origin["teacher"] = [str(path) for path in args.teacher]
+        student.origin["distilled"] = {
+            "teacher": {str(folder): digests(folder)["model.safetensors"] for folder in folders},
+            "alpha": config.alpha, "temperature": config.temperature,
+            "accuracy on test records": {r: v[args.seeds.index(seed)] for r, v in found.accuracy[TEACHER].items()},
+        }  # fmt: skip
         if args.region:
             student.model["region"] = args.region
         save(student, args.out / f"seed-{seed}")
@@ -98,6 +103,9 @@ def table(found: Distilled) -> str:
         rows.append([arm, *cells])
     for control, gains in found.gains.items():
         rows.append([f"gain over {control}", *(f"{100 * g.mean:+.2f}" for g in gains.values())])
+        spans = [f"{100 * g.interval[0]:+.2f} to {100 * g.interval[1]:+.2f}" if g.interval else "-"
+                 for g in gains.values()]  # fmt: skip
+        rows.append(["  95 % over records", *spans])
         rows.append(["  p, paired seeds", *(f"{g.seeds.p_value:.2g}" if g.seeds else "-" for g in gains.values())])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]

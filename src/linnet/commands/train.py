@@ -27,7 +27,7 @@ import argparse
 import os
 import sys
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -36,8 +36,9 @@ from typing import TYPE_CHECKING, Any
 
 from linnet import references
 from linnet.errors import UsageError, UserError, missing_extra
-from linnet.options import Several, add_flags, build, positive, seeds
+from linnet.options import Several, add_flags, build, names, positive, refuse_foreign, seeds
 from linnet.outputs import main_process
+from linnet.prediction import DEFAULT_CONFIDENCE
 from linnet.records import SequenceRecord, read
 from linnet.taxonomy import Taxonomy
 
@@ -103,6 +104,7 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError("no --sequences" if not args.sequences else "several --sequences", expected="one FASTA file")
     from linnet import training_runs
 
+    check_flags(args)
     config = configured(args)
     all_seeds = args.seeds or (config.seed,)
     training_runs.check_out(args.out, all_seeds)
@@ -132,6 +134,31 @@ def run(args: argparse.Namespace) -> None:
     training_runs.run(train, all_seeds, args.out, unfinished, _log)
 
 
+def check_flags(args: argparse.Namespace) -> None:
+    """Refuse flags of other families and encoders, which would have no effect.
+
+    Raises:
+        UsageError: one is given.
+    """
+    kinds = {"kmer": verb("train").Config(), "network": verb("train_network").Config()}
+    kind = "network" if args.encoder in _NETWORKS else args.encoder
+    own = names(kinds[kind]) if kind in kinds else set()
+    others = set().union(*map(names, kinds.values())) | names(verb("train_proteins").Config())
+    refuse_foreign(args, own, others | {"accessions", "shards"}, f"--encoder {args.encoder}")
+    if args.encoder not in _NETWORKS:
+        refuse_foreign(args, (), ("start", "tokenizer"), f"--encoder {args.encoder}")
+    if args.encoder == "onehot":
+        refuse_foreign(args, (), ("tokenizer", "vocabulary"), "--encoder onehot, which reads bases")
+    if getattr(args, "eggnog", False):
+        raise UsageError("--eggnog for genes", expected="it for proteins")
+    if args.encoder in _NETWORKS:
+        from linnet.fitting import own_device
+
+        own_device(args.device)
+    elif args.device != "cpu":
+        raise UsageError(f"--device {args.device} with --encoder {args.encoder}", expected="a network over tokens")
+
+
 def configured(args: argparse.Namespace) -> Any:
     """The settings of the training asked for."""
     if args.encoder not in _NETWORKS:
@@ -144,17 +171,32 @@ def configured(args: argparse.Namespace) -> Any:
 def beginning(args: argparse.Namespace) -> tuple[Checkpoint | None, str | None]:
     """The model to begin with, and the vocabulary."""
     from linnet.checkpoint import load
+    from linnet.predictor import members
     from linnet.tokens import Pieces
 
-    for flag in ("start", "tokenizer"):
-        if getattr(args, flag) is not None and args.encoder not in _NETWORKS:
-            raise UsageError(f"--{flag} with --encoder {args.encoder}", expected="it with hybrid, cnn or bert")
-    if args.encoder == "onehot" and args.tokenizer is not None:
-        raise UsageError("--tokenizer with --encoder onehot, which reads bases", remedy="Leave it out.")
-    return (
-        load(args.start) if args.start else None,
-        Pieces.from_file(args.tokenizer).json if args.tokenizer else None,
-    )
+    if args.start and len(folders := members(args.start)) > 1:
+        some = ", ".join(folder.name for folder in folders)
+        raise UsageError("an ensemble to begin with", where=str(args.start), expected=f"one model of it: {some}")
+    start = load(args.start) if args.start else None
+    if start is not None:
+        _check_start(start, args)
+    return start, Pieces.from_file(args.tokenizer).json if args.tokenizer else None
+
+
+def _check_start(start: Checkpoint, args: argparse.Namespace) -> None:
+    """Refuse sizes that are not those of the model to begin with."""
+    from linnet.fine_tuning import encoder
+
+    of_start = asdict(encoder(start))
+    given = {**_NETWORKS["hybrid"], "encoding": "bpe", **_NETWORKS[args.encoder]}
+    given |= {name: value for name in of_start if (value := getattr(args, name, None)) is not None}
+    for name, value in given.items():
+        if value != of_start[name]:
+            flag = "--encoder" if name in ("model_type", "encoding") else f"--{name.replace('_', '-')}"
+            raise UsageError(
+                f"{flag} {args.encoder if flag == '--encoder' else value}, but the model to begin with has "
+                f"{name} {of_start[name]}", remedy="Leave the flag out, or begin with another model.",
+            )  # fmt: skip
 
 
 def _proteins(args: argparse.Namespace) -> None:
@@ -182,7 +224,7 @@ def _proteins(args: argparse.Namespace) -> None:
             raise UsageError("neither --sequences nor --shards", expected="one of them, or both")
         checkpoint, held_out = family.train(store, tree, config, _log)
         if held_out.natural:
-            evaluation = training_runs.measure(held_out)
+            evaluation = training_runs.measure(held_out, DEFAULT_CONFIDENCE)
             _log(training_runs.text(evaluation))
             checkpoint.origin["held_out"] = training_runs.figures(evaluation)
         save(checkpoint, args.out)

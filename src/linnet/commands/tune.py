@@ -67,6 +67,7 @@ def run(args: argparse.Namespace) -> None:
             print(f"{search_space.name(flags)}\t{values}")
         return
     _check(args, config, space)
+    training.check_flags(args)
 
     import torch
 

@@ -52,9 +52,11 @@ def read_references(
     Raises:
         UserError: no records, none with a lineage, none with the region's primers; an id with two sequences.
     """
-    sequences = _sequences(fasta, numbered=table is None)
+    sequences, twice = _sequences(fasta, numbered=table is None)
     if not sequences:
         raise UserError("no records", where=str(fasta))
+    if twice:
+        log(f"{twice:,} records repeat an id and its sequence; they count once")
     found = read_lineages(table or fasta, taxonomy=read_taxdump(taxdump) if taxdump else None)
     notes = "; ".join(f"{note}: {n:,}" for note, n in sorted(found.notes.items()))
     log(f"{len(found.lineages):,} lineages ({found.dialect}{'; ' + notes if notes else ''})")
@@ -67,6 +69,8 @@ def read_references(
             where=str(fasta),
             expected="the same record ids in both",
         )
+    if len({found.lineages[i] for i in sequences if i in found.lineages}) == 1:
+        log("note: all references have one lineage: there is nothing to tell apart")
     if missing:
         log(f"{len(missing):,} records have no lineage, '{missing[0]}' for one; they are left out")
     if region in REGIONS:
@@ -74,9 +78,11 @@ def read_references(
     return References(sequences, found.lineages, read_groups(groups) if groups else None)
 
 
-def _sequences(path: Path, *, numbered: bool) -> dict[str, str]:
-    """Sequences by id; where lineages stand in the headers, by the id that goes with them."""
+def _sequences(path: Path, *, numbered: bool) -> tuple[dict[str, str], int]:
+    """Sequences by id, and how many records were there twice; where lineages stand in the headers, the id is that
+    which goes with them."""
     sequences: dict[str, str] = {}
+    count = 0
     for count, record in enumerate(read(path), 1):
         id = id_of_reference(record.header, count) if numbered else record.id
         if sequences.setdefault(id, record.sequence) != record.sequence:
@@ -85,7 +91,7 @@ def _sequences(path: Path, *, numbered: bool) -> dict[str, str]:
                 where=f"{path}, record {count}",
                 expected="one sequence for each id",
             )
-    return sequences
+    return sequences, count - len(sequences)
 
 
 def _cut(sequences: dict[str, str], region: str, path: Path, log: Callable[[str], None]) -> dict[str, str]:

@@ -82,7 +82,7 @@ def test_a_record_without_a_name_has_a_reason(predictor) -> None:  # type: ignor
         "no sequence",
         "4 bases; at least 54 are needed",
         "0 of its 5-mers are free of ambiguous bases; at least 50 are needed",
-        "unlike anything the model was trained on",
+        "looks to the model like no gene of its references",
     ]
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import evolve, lineage
 
-from linnet import projection
+from linnet import caveats, checkpoint, projection
 from linnet.answers import TrueNodes, ask
 from linnet.errors import UserError
 from linnet.examine import Examination, Model, Question, Settings, embed, examine
@@ -454,6 +456,89 @@ def test_every_figure_is_a_plain_number_in_json(found: Examination) -> None:
     again = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert set(again["figures"]["one"]) == set(RANKS)
     assert len(again["plane"]["x"]) == 50
+
+
+# ---------------------------------------------------------------------- warnings
+
+
+def variant(tiny_model: Path, seed: int = 42, **model: Any) -> Predictor:
+    """The tiny model, as if it had been trained otherwise."""
+    one = checkpoint.load(tiny_model)
+    config = one.model["config"] | {"seed": seed} | model.pop("config", {})
+    return Predictor(replace(one, model=one.model | model | {"config": config}))
+
+
+def whole_genes() -> list[SequenceRecord]:
+    from linnet.ecoli import GENE
+
+    random = np.random.default_rng(5)
+    return [record(f"gene{i}", evolve(GENE, 0.05, random)) for i in range(10)]
+
+
+def test_queries_of_another_region_are_warned_of_as_classify_does(tiny_model: Path) -> None:
+    models = {"v4": variant(tiny_model, region="V4"), "any": variant(tiny_model)}
+    (said,) = caveats.of_queries(models, whole_genes())
+    assert said.startswith("v4: 10 of 10 reads reach beyond V4, which the model learnt")
+    (of_all,) = caveats.of_queries({"v4": models["v4"], "again": models["v4"]}, whole_genes())
+    assert of_all == said.removeprefix("v4: ")
+    assert caveats.of_queries({"any": models["any"]}, whole_genes()) == []
+
+
+def test_an_ensemble_of_two_regions_is_held_to_both(tiny_model: Path) -> None:
+    one, other = (variant(tiny_model, region=r).checkpoint for r in ("V4", "full"))
+    both = Predictor(one, other)
+    assert caveats.regions(both) == ("V4", "full")
+    (said,) = caveats.of_queries({"both": both}, whole_genes())
+    assert "reach beyond V4" in said
+
+
+def test_runs_that_differ_in_more_than_their_seed_are_warned_of(tiny_model: Path) -> None:
+    runs = {f"seed-{seed}": variant(tiny_model, seed, region="V4") for seed in (1, 2)}
+    assert caveats.of_runs(runs) == []
+    (region,) = caveats.of_runs(runs | {"whole": variant(tiny_model, 1)})
+    assert "in region (V4, any):" in region
+    (more,) = caveats.of_runs(runs | {"longer": variant(tiny_model, 3, region="V4", config={"hold_out": 0.3})})
+    assert "in hold_out (0.1, 0.3):" in more
+    ensemble = Predictor(*(run.checkpoint for run in runs.values()))
+    (size,) = caveats.of_runs({"one": runs["seed-1"], "two": ensemble})
+    assert "in models (1, 2):" in size
+
+
+def test_a_reference_of_other_names_is_warned_of_with_the_share_of_its_taxa(
+    tiny: Predictor, question: Question
+) -> None:
+    own = set(question.references.values())
+    assert caveats.of_reference({"one": tiny}, own) == []
+    renamed = {(row[0], row[1]._replace(name="Other"), *row[2:]) if row[1].name == "P0" else row for row in own}
+    taxa = {row[:depth] for row in renamed for depth in range(1, 8)}
+    lacking = {path for path in taxa if len(path) > 1 and path[1].name == "Other"}
+    (said,) = caveats.of_reference({"one": tiny, "same": tiny}, renamed)
+    assert said.startswith(f"{100 * len(lacking) / len(taxa):.1f} % of the reference's taxa")
+    assert f"({len(lacking)} of {len(taxa)})" in said
+
+
+def test_right_names_of_taxa_that_the_reference_lacks_are_warned_of() -> None:
+    new = "B;P;C;O;F;G;G new"
+    clean = outcomes_of((REFERENCE[0], REFERENCE[0], 0.9), (new, REFERENCE[0], 0.9))
+    assert caveats.of_unknown({"one": clean}) == []
+    odd = outcomes_of((REFERENCE[0], REFERENCE[0], 0.9), (new, new, 0.9), ("B;P;C;O;F;G;G newer", REFERENCE[0], 0.9))
+    (said,) = caveats.of_unknown({"one": clean, "other": odd})
+    assert said.startswith("other: 1 of 2 queries of a species that the reference lacks are named rightly")
+
+
+def test_warnings_are_said_and_kept(tiny_model: Path, question: Question) -> None:
+    other = {id: (row[0], row[1]._replace(name="Other"), *row[2:]) for id, row in question.references.items()}
+    models = [Model(n, variant(tiny_model, config={"hide": h}), True, {}) for n, h in (("a", 0.1), ("b", 0.2))]
+    said: list[str] = []
+    asked = Question(question.records[:6], question.truth, other, {})
+    found = examine(models, asked, Settings(regions=(), importance=0), said.append)
+    assert [w for w in said if w.startswith("warning: ")] == [f"warning: {w}" for w in found.warnings]
+    assert len(found.warnings) == 3
+    for part, warning in zip(
+        ("not in the model's tree", "hide (0.1, 0.2)", "named rightly"), found.warnings, strict=True
+    ):
+        assert part in warning
+    assert found.to_json()["warnings"] == found.warnings
 
 
 def test_swapping_the_only_informative_stretch_costs_most(tiny: Predictor) -> None:

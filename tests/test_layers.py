@@ -18,7 +18,7 @@ LAYERS = (
      "channel", "belief", "contig_outcomes", "contig_scores", "lineage_code", "taxonomies", "walk", "residues", "compact_lineage"},
     {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released", "lineage_decoder", "light_head",
      "fitting", "training_state", "fine_tuning", "teaching"},
-    {"predictor", "protein_predictor", "group_by", "train", "train_network", "train_proteins", "training_runs", "distil", "tune", "answers", "importance", "run_figures", "examine", "embed", "contig_fates", "contig_curves", "contig_examples", "contig_examination", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
+    {"predictor", "protein_predictor", "group_by", "train", "train_network", "train_proteins", "training_runs", "distil", "tune", "answers", "importance", "run_figures", "examine", "caveats", "embed", "contig_fates", "contig_curves", "contig_examples", "contig_examination", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
     {"commands", "__main__"},
 )  # fmt: skip
 

@@ -150,7 +150,7 @@ def test_what_cannot_be_judged_says_why(model: Path, queries: list[SequenceRecor
         "short": "10 residues; at least 30 are needed",
         "read": "letters of bases; a protein model reads amino acids",
         "unknown": "5 residues; at least 30 are needed",
-        "shuffled": "unlike anything the model was trained on",
+        "shuffled": "looks to the model like no protein of its references",
     }
     for id, reason in reasons.items():
         assert (found[id].stopped, found[id].reason, found[id].lineage) == (Stopped.UNREADABLE, reason, ())

@@ -16,8 +16,10 @@ from conftest import evolve, write_fasta
 
 from linnet.__main__ import main
 from linnet.examine import Examination
+from linnet.importance import Importance
+from linnet.report import rrna_sections as sections
 from linnet.report.reading import reading, share, spread
-from linnet.run_figures import Spread
+from linnet.run_figures import Spread, spreads
 from linnet.taxonomy import Lineage
 
 for _library in ("matplotlib", "sklearn", "edlib"):
@@ -126,6 +128,8 @@ def test_members_are_runs_and_the_ensemble_stands_beside_them(run: tuple[str, di
     assert found["averaged"] == ["a", "b"]
     assert found["spread"]["genus"]["accuracy"]["sd"] == 0  # they are copies
     assert found["models"]["ensemble"]["kind"] == "ensemble of 2"
+    assert {model["region"] for model in found["models"].values()} == {"any"}
+    assert found["warnings"] == []
     assert "1 sequences have no true lineage and were left out." in found["notes"]
 
 
@@ -162,7 +166,8 @@ def test_little_input_still_makes_a_page(files: dict[str, str], tmp_path: Path) 
                     reference_sequences="", json="", embeddings="")  # fmt: skip
     assert main(asked) == 0
     words = "".join(Reader(out.read_text()).words)
-    assert "too few queries" in words
+    assert "there are too few queries" in words
+    assert "Not asked for (--importance 0)." in words
     assert "V4 (0 queries have it)" in words
     assert "--reference-sequences" in words
 
@@ -193,6 +198,63 @@ def test_what_cannot_be_done_is_said(
     assert main(command(files, **asked)) in (1, 2)
     assert said in capsys.readouterr().err
     assert not (tmp_path / "new.html").exists()
+
+
+def test_every_key_of_the_json_is_explained(run: tuple[str, dict]) -> None:  # type: ignore[type-arg]
+    explained = (Path(__file__).parent.parent / "docs" / "evaluation.md").read_text().partition("## The JSON")[2]
+    _, found = run
+    figures = next(iter(found["figures"].values()))["genus"]
+    settings, strata = found["settings"], found["identity"]["genus"][0]
+    for key in (*found, *settings, *figures, *strata, *found["regions"], *found["plane"], *found["importance"]):
+        assert f"`{key}`" in explained or f"`{key}." in explained, key
+
+
+def test_runs_left_out_of_the_means_are_named_in_the_reading(run: tuple[str, dict]) -> None:  # type: ignore[type-arg]
+    said = (
+        "32 queries were asked of 2 runs, over which means are taken, and of ensemble, which is left out of the means."
+    )
+    assert said in "".join(Reader(run[0]).words)
+
+
+def test_the_title_is_not_the_heading_again(run: tuple[str, dict]) -> None:  # type: ignore[type-arg]
+    page, _ = run
+    assert "<title>linnet report rrna: ensemble</title>" in page
+    assert page.count("16S model, examined") == 1
+
+
+def test_warnings_stand_at_the_top_and_are_only_text(found_by_hand: Examination) -> None:
+    from linnet.report.rrna_page import render
+
+    page = render(replace(found_by_hand, warnings=("one", NASTY)), "0", [])
+    words = "".join(Reader(page).words)
+    assert "Warning: one" in words and f"Warning: {NASTY}" in words
+    assert words.index("Warning: one") < words.index("queries were asked")
+
+
+def test_it_is_said_why_a_section_is_empty(found_by_hand: Examination) -> None:
+    def said(section: str, found: Examination) -> str:
+        return "".join(Reader(str(getattr(sections, section)(found))).words)
+
+    no_name = replace(found_by_hand, kinship={}, counts=found_by_hand.counts | {"queries without any name": 20})
+    assert "No query was given a name." in said("mistakes", no_name)
+    assert "No name given is wrong." in said("mistakes", replace(found_by_hand, kinship={}))
+    asked = replace(found_by_hand, settings=replace(found_by_hand.settings, importance=9))
+    assert "(--importance 0)" in said("gene", found_by_hand)
+    assert "Too few queries" in said("gene", asked)
+    unknown = Importance(9, 1, {}, {}, {}, {}, {}, ())
+    assert "none of the true taxa" in said("gene", replace(asked, importance=unknown))
+
+
+def test_the_reading_says_nothing_of_what_is_not_defined(found_by_hand: Examination) -> None:
+    """Every query of an unknown taxon, every true name a placeholder."""
+    of_one = {
+        rank: replace(f, n_unknown=f.n, n_placeholders=f.n, acc_known=None, accuracy_named=None)
+        for rank, f in found_by_hand.figures["one"].items()
+    }
+    text = reading(replace(found_by_hand, figures={"one": of_one}, spread=spreads([of_one])))
+    assert "100.0 % of them are of a species that the reference lacks, which nobody can name from it." in text
+    assert "100.0 % of the true names at species are placeholders." in text
+    assert "- %" not in text
 
 
 def test_one_model_named_twice_is_refused(files: dict[str, str], capsys: pytest.CaptureFixture[str]) -> None:

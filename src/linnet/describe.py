@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
 from linnet import checkpoint as checkpoints
 from linnet.checkpoint import Checkpoint
-from linnet.errors import missing_extra
+from linnet.errors import UserError, missing_extra
+from linnet.evaluate import Evaluation, RankEvaluation, explanation, table
+from linnet.metrics import RecallAtPrecision, Scores
 from linnet.predictor import members
 from linnet.released import taxoformer_names
 from linnet.taxonomy import RANKS
@@ -25,6 +28,14 @@ _KINDS = {
 }
 """What TaxoFormer's code cannot tell apart (`taxoformer_names.Collisions`), for a table."""
 
+_OF_MEMBERS = {"accuracy": "accuracy", "precision": "precision", "coverage": "coverage", "ECE": "ece_debiased"}
+"""Figures of an ensemble's members, by their titles in the table that training prints."""
+
+_TITLES = {"acc_known": "known", "f1_weighted": "F1", "ece": "ECE, not debiased", "ece_debiased": "ECE"}
+"""The titles of figures over seeds."""
+
+_KMERS = "a record of fewer k-mers, or a protein of fewer residues, is not judged"
+
 
 def describe(path: Path) -> dict[str, Any]:
     """Everything known of a model folder, an ensemble folder, or a released file of DeepTaxa.
@@ -37,7 +48,68 @@ def describe(path: Path) -> dict[str, Any]:
     folders = members(path)
     if len(folders) == 1:
         return _model(folders[0])
-    return {"ensemble": {folder.name: _model(folder) for folder in folders}}
+    return _ensemble(folders)
+
+
+def settings(model: Mapping[str, Any]) -> dict[str, Any]:
+    """What `model.json` says but for versions: all that is within something by a dotted name."""
+    found: dict[str, Any] = {}
+    for key, value in model.items():
+        if isinstance(value, Mapping):
+            found |= {f"{key}.{inner}": x for inner, x in settings(value).items()}
+        elif key not in ("format", "linnet", "torch"):
+            found[key] = value
+    return found
+
+
+def _ensemble(folders: Sequence[Path]) -> dict[str, Any]:
+    """What the models share, a row each of the rest, figures over seeds where training left them, and each in full."""
+    models = {folder.name: _model(folder) for folder in folders}
+    facts = {name: _facts(model) for name, model in models.items()}
+    first, *others = facts.values()
+    shared = {key: value for key, value in first.items() if all(key in of and of[key] == value for of in others)}
+    told = {*shared, "config.seed"}
+    rows = {name: {k: v for k, v in of.items() if k not in told} | _row(models[name]) for name, of in facts.items()}
+    columns = dict.fromkeys(column for row in rows.values() for column in row)
+    summary = folders[0].parent / "seeds.json"
+    return {
+        "shared": shared,
+        "members": {name: {column: row.get(column) for column in columns} for name, row in rows.items()},
+        **({"mean and deviation": _over_seeds(summary)} if summary.is_file() else {}),
+        "ensemble": models,
+    }
+
+
+def _facts(model: Mapping[str, Any]) -> dict[str, Any]:
+    """What models of one ensemble mostly share, parts and tree before settings."""
+    described = settings(model["model"])
+    parts = {key: value for key, value in described.items() if not key.startswith("config.")}
+    region = {"region": model["model"].get("region", "any")} if model["model"].get("family") == "rrna" else {}
+    origin = {name: model["origin"][name] for name in ("references", "references_sha256") if name in model["origin"]}
+    tree = {"taxa": model["taxonomy"]["taxa"], "digest of the tree": model["taxonomy"]["digest"]}
+    return parts | region | tree | origin | described
+
+
+def _row(model: Mapping[str, Any]) -> dict[str, Any]:
+    """The seed of a member, and its figures at the deeper ranks on records held out of training."""
+    held_out = model["origin"].get("held_out", {})
+    ranks = held_out.get("ranks", {})
+    return {
+        "seed": model["model"].get("config", {}).get("seed"),
+        **({"held out": held_out["records"]} if "records" in held_out else {}),
+        **{f"{rank} {title}": ranks[rank].get(figure)
+           for rank in ("genus", "species") if rank in ranks for title, figure in _OF_MEMBERS.items()},
+    }  # fmt: skip
+
+
+def _over_seeds(path: Path) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["mean and deviation"]
+        return found
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"cannot be read ({error})", where=str(path), remedy="Copy the ensemble again, or delete the file."
+        ) from error
 
 
 def _model(folder: Path) -> dict[str, Any]:
@@ -55,9 +127,15 @@ def _model(folder: Path) -> dict[str, Any]:
         **({"labels of each rank": _counts(labels.ranks, labels.labels)} if labels else {}),
         **(_names(checkpoint.mapping) if checkpoint.mapping else {}),
         "calibration": asdict(checkpoint.calibration),
-        "origin": checkpoint.origin,
+        "origin": _origin(checkpoint),
         "SHA-256": checkpoints.digests(folder),
     }
+
+
+def _origin(checkpoint: Checkpoint) -> dict[str, Any]:
+    """As it was written, but that the root, which training counts, is no taxon."""
+    origin, size = checkpoint.origin, len(checkpoint.taxonomy)
+    return origin | {"taxa": size - 1} if origin.get("taxa") == size else origin
 
 
 def _parts(checkpoint: Checkpoint) -> dict[str, int]:
@@ -107,16 +185,69 @@ def _counts(ranks: tuple[str, ...], labels: tuple[tuple[str, ...], ...]) -> dict
     return {rank: len(some) for rank, some in zip(ranks, labels, strict=True)}
 
 
-def lines(value: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
-    """The same for reading: a name and its value a line, what lies within indented; figures by rank as a table."""
+def lines(found: Mapping[str, Any]) -> Iterator[str]:
+    """The same for reading; of an ensemble what its models share, and a row each."""
+    if "ensemble" not in found:
+        yield from _lines(found)
+        return
+    yield f"ensemble of {len(found['ensemble'])}; --out FILE has each model in full, as 'describe' of its folder has"
+    told = {key: value for key, value in found.items() if key != "ensemble"}
+    told["members"] = {
+        name: {
+            column: f"{100 * value:.1f}" if isinstance(value, float) and column.split()[0] in RANKS else value
+            for column, value in row.items()
+        }
+        for name, row in found["members"].items()
+    }
+    if "mean and deviation" in told:
+        told["mean and deviation"] = _spreads(told["mean and deviation"])
+    yield from _lines(told)
+    yield "Figures are of records held out of training: of members after the cut at their confidence."
+    yield explanation()
+    if "mean and deviation" in told:
+        yield "  F1: of each true taxon, weighted by its records; ± standard deviation over seeds (n - 1)."
+
+
+def _spreads(value: Any) -> Any:
+    """Means and deviations as text, per cent, by the titles that training prints."""
+    if not isinstance(value, Mapping):
+        return value
+    if set(value) == {"mean", "sd"}:
+        return f"{100 * value['mean']:.2f} ± {100 * value['sd']:.2f}"
+    return {_TITLES.get(key, key): _spreads(inner) for key, inner in value.items()}
+
+
+def _lines(value: Mapping[str, Any], depth: int = 0) -> Iterator[str]:
+    """A name and its value a line, what lies within indented; figures by rank as a table."""
     margin = "  " * depth
     width = max((len(key) for key, inner in value.items() if not isinstance(inner, Mapping)), default=0)
     for key, inner in value.items():
         if not isinstance(inner, Mapping):
-            yield f"{margin}{key:{width}}  {_text(inner)}".rstrip()
+            meaning = f" ({_KMERS})" if key == "kmers" else ""
+            yield f"{margin}{key:{width}}  {_text(inner)}{meaning}".rstrip()
         elif inner:
             yield f"{margin}{key}"
-            yield from _table(inner, depth + 1) if _is_table(inner) else lines(inner, depth + 1)
+            if key == "held_out" and {"confidence", "records", "ranks"} <= set(inner):
+                yield from (f"{margin}  {line}".rstrip() for line in _held_out(inner))
+            else:
+                yield from _table(inner, depth + 1) if _is_table(inner) else _lines(inner, depth + 1)
+
+
+def _held_out(found: Mapping[str, Any]) -> Iterator[str]:
+    """Figures on records held out of training, as the table that training prints, and what its columns mean."""
+    for cut, ranks in ((found["confidence"], found["ranks"]), (0.0, found.get("uncut", {}))):
+        if ranks:
+            evaluated = {rank: _evaluated(ranks[rank]) for rank in RANKS if rank in ranks}
+            yield from table(Evaluation(found["records"], cut, 0, 0, evaluated, None)).splitlines()
+    yield from explanation().splitlines()
+
+
+def _evaluated(row: Mapping[str, Any]) -> RankEvaluation:
+    """A rank's figures as they were before they were written; those that were not kept are None."""
+    recall = row.get("recall_at_p95")
+    kept: dict[str, Any] = {item.name: row.get(item.name) for item in fields(Scores)}
+    scores = Scores(**kept)
+    return RankEvaluation(scores, None if recall is None else RecallAtPrecision(recall, 0.0), {}, ())
 
 
 def _is_table(value: Mapping[str, Any]) -> bool:

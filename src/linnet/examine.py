@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet import projection
+from linnet import caveats, projection
 from linnet.answers import ask
 from linnet.errors import UserError
 from linnet.extract import extract
@@ -105,6 +105,7 @@ class Examination:
 
     Attributes:
         settings: as asked.
+        warnings: sentences on what makes figures mean something else than they seem to (`caveats`).
         models: by name, what each is.
         counts: queries, references and the like, by what they are.
         figures: by run and rank.
@@ -116,6 +117,7 @@ class Examination:
     """
 
     settings: Settings
+    warnings: tuple[str, ...]
     models: Mapping[str, Mapping[str, Any]]
     counts: Mapping[str, int]
     figures: Mapping[str, Mapping[str, Figures]]
@@ -159,7 +161,7 @@ def examine(
     """Look at the models from all sides.
 
     Args:
-        say: is told what is being done.
+        say: is told what is being done, and each warning.
 
     Raises:
         UserError: no query has a true taxon at any rank.
@@ -167,22 +169,29 @@ def examine(
     truth, queries = question.truth, [r.id for r in question.records]
     known = set(question.references.values()) - {()}
     first = models[0]
+    warnings = _warnings_before(models, question, known)
+    for warning in warnings:
+        say(f"warning: {warning}")
     of_run: dict[str, dict[str, Figures]] = {}
+    judged: dict[str, dict[str, Outcomes]] = {}
     for model in models:
         say(f"{model.name}: {len(queries):,} queries")
         answers = ask(model.predictor, question.records, truth)
-        outcomes = judge(answers.predictions, truth, known, queries)
+        outcomes = judged[model.name] = judge(answers.predictions, truth, known, queries)
         of_run[model.name] = {r: figures(o, answers, truth, settings.confidence) for r, o in outcomes.items()}
         if model is first:
             first_answers, first_outcomes = answers, outcomes
     if not first_outcomes:
         raise UserError("no query has a true taxon at any rank", expected="true lineages at canonical ranks")
+    for warning in (after := caveats.of_unknown(judged)):
+        say(f"warning: {warning}")
     strands = {id: p.strand for id, p in first_answers.predictions.items()}
     identity, counts = _identity(question, strands, first_outcomes, say)
     of_reference = ReferenceCounts(question.references.values())
     averaged = tuple(model.name for model in models if model.averaged)
     return Examination(
         settings=settings,
+        warnings=(*warnings, *after),
         models={model.name: model.origin for model in models},
         counts={
             "queries": len(queries),
@@ -208,6 +217,16 @@ def examine(
         plane=_plane(first.predictor, question, first_outcomes, settings, say),
         importance=_importance(first.predictor, question, strands, settings, say),
     )
+
+
+def _warnings_before(models: Sequence[Model], question: Question, known: Collection[Lineage]) -> list[str]:
+    """What can be warned of before anything is asked."""
+    named = {model.name: model.predictor for model in models}
+    return [
+        *caveats.of_queries(named, question.records),
+        *caveats.of_reference(named, known),
+        *caveats.of_runs({model.name: model.predictor for model in models if model.averaged}),
+    ]
 
 
 def _identity(

@@ -198,7 +198,7 @@ class Predictor:
             own = [descend(Posterior(self.taxonomy, p), ids, strands, self._lineages) for p in places]
             answers = _with_agreement(answers, own)
         return [
-            unreadable(p.record_id, "unlike anything the model was trained on") if p.novelty[0] > 0.5 else p
+            unreadable(p.record_id, "looks to the model like no gene of its references") if p.novelty[0] > 0.5 else p
             for p in answers
         ]
 

@@ -104,7 +104,7 @@ class ProteinPredictor:
     def named(self, walker: Walker, ids: Sequence[str]) -> list[Prediction]:
         """Uncut predictions of a walker's records."""
         found = walk.predictions(self._walks(walker), ids, self._lineages)
-        strange = "unlike anything the model was trained on"
+        strange = "looks to the model like no protein of its references"
         return [unreadable(p.record_id, strange) if p.novelty[0] > 0.5 else p for p in found]
 
     def walker(self, sequences: Sequence[str]) -> Walker:

@@ -1,6 +1,7 @@
 """Say what a model is: its parts, tree, training, figures, sources, licences, digests.
 
-Reads model folders, ensemble folders, and DeepTaxa's released '.pt' files. Nothing in them is executed.
+Of an ensemble: what its models share, and a row for each; --out has all of each. Reads model folders, ensemble folders,
+and DeepTaxa's released '.pt' files. Nothing in them is executed.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ rrna: a model on queries whose truth is known. Per rank the figures that papers 
 could be right at all, calibration of all names, placeholders, accuracy by likeness to the references and by their
 number, across regions of the gene, which taxa are confused, what confidence is worth, the model's vectors in a plane,
 and the stretches of the gene that it reads. docs/evaluation.md says what each number means and how it can mislead.
-Several models are several runs, given one by one and as mean and standard deviation.
+Several models are several runs, given one by one and as mean and standard deviation. Queries of another region than a
+model learnt, a reference that is not the model's, and runs that differ in more than their seed are warned of.
 
 contigs: labels corrected by linnet, or tables of any tools side by side, beside the labels before. Where labels went at
 each rank, what changed and why, contig length, time; with a truth also F1, what was put right and what was harmed,
@@ -250,6 +251,7 @@ def _check_outputs(read: Sequence[Path | None], results: Sequence[Path | None]) 
 
 
 def _models(args: argparse.Namespace) -> list[Model]:
+    from linnet.caveats import regions
     from linnet.checkpoint import digests
     from linnet.examine import Model
     from linnet.predictor import Predictor, load, members
@@ -264,13 +266,14 @@ def _models(args: argparse.Namespace) -> list[Model]:
         predictor = load(path, device=args.device, threads=args.threads)
         if not isinstance(predictor, Predictor):
             raise UserError("a model of proteins", where=str(path), expected="a model of genes")
-        model = predictor.checkpoint.model
-        folders = members(path)
+        model, folders = predictor.checkpoint.model, members(path)
+        seeds = dict.fromkeys(str(c.model.get("config", {}).get("seed", "-")) for c in predictor.checkpoints)
         origin = {
             "folder": str(path),
             "kind": f"ensemble of {len(folders)}" if len(folders) > 1 else model.get("kind", ""),
             "taxa": f"{len(predictor.taxonomy) - 1:,}",
-            "seed": model.get("config", {}).get("seed", "-"),
+            "region": ", ".join(regions(predictor)),
+            "seed": ", ".join(seeds),
             "SHA-256 of the weights": " ".join(digests(folder)["model.safetensors"][:16] for folder in folders),
             "written by": f"linnet {model.get('linnet', '-')}",
         }

@@ -73,6 +73,7 @@ body{margin:0;background:#fff;color:#1b1b1b;font:16px/1.5 system-ui,-apple-syste
 main{max-width:1080px;margin:0 auto;padding:1rem}
 h1{font-size:1.6rem;margin:.5rem 0}h2{font-size:1.2rem;margin:2rem 0 .5rem;border-bottom:1px solid #ddd}
 p{max-width:46rem}
+.warning{background:#fff4e5;border-left:4px solid #D55E00;padding:.75rem 1rem;max-width:none}
 .reading{background:#f3f7fb;border-left:4px solid #0072B2;padding:.75rem 1rem;max-width:none}
 nav{font-size:.9rem}nav a{margin-right:1rem;color:#0059a0}
 .wide{overflow-x:auto;margin:.75rem 0}

@@ -22,27 +22,34 @@ def spread(value: Spread | None) -> str:
 def reading(found: Examination) -> str:
     """The paragraph at the top of the page, of the first model and of the mean over runs."""
     first = next(iter(found.figures))
-    runs = len(found.averaged)
     of_first = found.figures[first]
     deepest = [rank for rank in ("genus", "species") if rank in of_first] or list(of_first)[-1:]
-    sentences = [f"{found.counts['queries']:,} queries were asked of {f'{runs} runs' if runs > 1 else 'one model'}."]
+    sentences = [f"{found.counts['queries']:,} queries were asked of {_asked(found)}."]
     for rank in deepest:
         sentences += _of_rank(rank, of_first[rank], found)
     return " ".join([*sentences, *_of_mistakes(deepest[-1], found)])
 
 
+def _asked(found: Examination) -> str:
+    runs, apart = len(found.averaged), [name for name in found.figures if name not in found.averaged]
+    told = f"{runs} runs, over which means are taken" if runs > 1 else "one model"
+    if not apart:
+        return told
+    return f"{told}, and of {', '.join(apart)}, which {'is' if len(apart) == 1 else 'are'} left out of the means"
+
+
 def _of_rank(rank: str, figures: Figures, found: Examination) -> list[str]:
     means = found.spread[rank]
-    accuracy = means.get("accuracy")
-    sd = accuracy.sd if accuracy else None
+    mean, sd = means["accuracy"].mean, means["accuracy"].sd
     deviation = "" if sd is None else f" (standard deviation over runs {share(sd, 2)})"
     sentences = [
-        f"At {rank}, {mean(accuracy)} % of {figures.n:,} queries are named right with every name taken{deviation}."
+        f"At {rank}, {share(mean)} % of {figures.n:,} queries are named right with every name taken{deviation}."
     ]
     if figures.n_unknown:
+        of_others = f"; of the others {share(known.mean)} % are right" if (known := means.get("acc_known")) else ""
         sentences.append(
             f"{share(figures.n_unknown / figures.n)} % of them are of a {rank} that the reference lacks, which nobody "
-            f"can name from it; of the others {mean(means.get('acc_known'))} % are right."
+            f"can name from it{of_others}."
         )
     if error := means.get("ece_debiased"):
         sentences.append(f"Confidence and the share right differ by {share(error.mean)} points on average.")
@@ -70,13 +77,9 @@ def _of_mistakes(rank: str, found: Examination) -> list[str]:
         )
     figures = next(iter(found.figures.values()))[rank]
     if figures.n_placeholders:
+        named = figures.accuracy_named
+        without = "" if named is None else f"; without them {share(named)} % are right"
         sentences.append(
-            f"{share(figures.n_placeholders / figures.n)} % of the true names at {rank} are placeholders; without them "
-            f"{share(figures.accuracy_named)} % are right."
+            f"{share(figures.n_placeholders / figures.n)} % of the true names at {rank} are placeholders{without}."
         )
     return sentences
-
-
-def mean(value: Spread | None) -> str:
-    """The mean alone."""
-    return "-" if value is None else share(value.mean)

@@ -76,9 +76,10 @@ def render(found: Examination, version: str, notes: Sequence[str]) -> str:
         "'-' is not defined. Intervals are Wilson's, 95 %, and take queries as independent."
     )
     return page(
-        _TITLE,
+        f"linnet report rrna: {first}",
         [
             Markup(f"<h1>{_TITLE}</h1>"),
+            *(paragraph(f"Warning: {warning}", "warning") for warning in found.warnings),
             paragraph(reading(found), "reading"),
             paragraph(words),
             _card(found),

@@ -93,7 +93,9 @@ def mistakes(found: Examination) -> Markup:
             rows = [[c.true, c.given, f"{c.count:,}", known[c.known]] for c in some]
             head = [f"true {rank}", "name given", "queries", "true one in the reference"]
             parts.append(folded(f"The commonest confused pairs at {rank}", table(head, rows, "", words=True)))
-    return section("mistakes", "What wrong names look like", *(parts or [paragraph("No name given is wrong.")]))
+    none = found.counts["queries without any name"] == found.counts["queries"]
+    words = "No query was given a name." if none else "No name given is wrong."
+    return section("mistakes", "What wrong names look like", *(parts or [paragraph(words)]))
 
 
 def confidence(found: Examination) -> Markup:
@@ -148,8 +150,12 @@ def plane(found: Examination) -> Markup:
 def gene(found: Examination) -> Markup:
     """Permutation importance."""
     swapped, title = found.importance, "Where along the gene it looks"
-    if swapped is None or not draw.ranks_drawn(swapped):
-        return section("gene", title, paragraph("Not asked for, or too few queries."))
+    if not found.settings.importance:
+        return section("gene", title, paragraph("Not asked for (--importance 0)."))
+    if swapped is None:
+        return section("gene", title, paragraph("Too few queries: a window is swapped with that of another query."))
+    if not draw.ranks_drawn(swapped):
+        return section("gene", title, paragraph("The model's tree has none of the true taxa of these queries."))
     where = (
         "at the windows' places in the 16S gene of E. coli; grey: the variable regions (Chakravorty et al. 2007)"
         if swapped.position

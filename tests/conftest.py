@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -52,6 +53,13 @@ def evolved_genes(
 def write_fasta(path: Path, sequences: dict[str, str]) -> Path:
     path.write_text("".join(f">{i}\n{s}\n" for i, s in sequences.items()))
     return path
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> None:
+    """Commands set torch's threads for the whole process; sums, and so the last digits, depend on their number."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

@@ -274,7 +274,7 @@ def test_train_with_the_best_settings_finds_the_loss_of_the_trial(tmp_path: Path
     best = min(rows(study), key=lambda row: float(row["loss"]))
     origin = json.loads((model / "origin.json").read_text())
     assert min(origin["loss_held_out"]) == float(best["loss"])
-    f1 = [rank["f1_weighted"] for rank in origin["held_out"]["ranks"].values()]
+    f1 = [rank["f1_weighted"] for rank in origin["held_out"]["uncut"].values()]
     assert float(best["weighted_f1"]) == pytest.approx(np.mean(f1))
     settings = json.loads((model / "model.json").read_text())["config"]
     assert settings["recipe"]["epochs"] == 2

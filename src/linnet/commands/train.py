@@ -149,7 +149,7 @@ def check_flags(args: argparse.Namespace) -> None:
     if args.encoder not in _NETWORKS:
         refuse_foreign(args, (), ("start", "tokenizer"), f"--encoder {args.encoder}")
     if args.encoder == "onehot":
-        refuse_foreign(args, (), ("tokenizer", "vocabulary"), "--encoder onehot, which reads bases")
+        refuse_foreign(args, (), ("tokenizer",), "--encoder onehot, which reads bases")
     if getattr(args, "eggnog", False):
         raise UsageError("--eggnog for genes", expected="it for proteins")
     if args.encoder in _NETWORKS:

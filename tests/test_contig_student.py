@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from conftest import lineage
@@ -11,6 +13,7 @@ from test_label_tree import random_lineages
 pytest.importorskip("torch")
 import torch
 
+from linnet.belief import labels_at_their_word
 from linnet.channel import EVIDENCE, Channel, Observed, first_channel
 from linnet.errors import UsageError
 from linnet.families import contigs
@@ -200,3 +203,44 @@ def test_hardly_any_labels_are_no_hindrance(labelled: int) -> None:
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         Config(**wrong)  # type: ignore[arg-type]
+
+
+# ---------------------------------------------------------------------- controls
+
+
+def test_without_stops_all_probability_is_at_leaves_and_inner_taxa_stand_for_their_clades() -> None:
+    features, observed, candidates = small_set()
+    config = replace(TINY, stops=False)
+    ratio = cross_fitted(features, observed, first_channel(), candidates, config, 1, 1)
+    prior = np.exp(first_channel().log_prior(observed))
+    prior /= prior.sum()
+    taxonomy = observed.tree.taxonomy
+    clade = np.array([prior[n : taxonomy.end[n]].sum() for n in range(len(taxonomy))])
+    said = np.exp(ratio) * clade
+    leaves = [n for n in range(len(taxonomy)) if taxonomy.end[n] == n + 1]
+    np.testing.assert_allclose(said[:, leaves].sum(1), 1, rtol=1e-4)
+    for n in range(len(taxonomy)):
+        below = [leaf for leaf in leaves if n <= leaf < taxonomy.end[n]]
+        np.testing.assert_allclose(said[:, n], said[:, below].sum(1), rtol=1e-3)
+
+
+def test_a_student_that_is_not_cross_fitted_has_seen_the_labels_that_it_is_asked_of() -> None:
+    """Labels at random: one that saw them repeats some of them, one that did not is at chance."""
+    random = np.random.default_rng(0)
+    names = [lineage(x) for x in ("B;P;C;O;F;G;S", "B;P;C;O;F;G;T", "B;P;C;O;E;H;U")]
+    tree = LabelTree([names[i] for i in random.integers(3, size=60)])
+    observed = Observed(tree, np.zeros(60, np.int8))
+    features = random.normal(size=(60, 40)).astype(np.float32)
+    candidates = np.tile(np.arange(len(tree), dtype=np.int32), (60, 1))
+    config = Config(width=32, dropout=0.0, epochs=12, patience=12, batch=30, rare=1, learning_rate=1e-2)
+    leaves = np.unique(tree.label_C)
+
+    def repeated(cross_fit: bool) -> float:
+        lines: list[str] = []
+        of = replace(config, cross_fit=cross_fit)
+        ratio = cross_fitted(features, observed, labels_at_their_word(), candidates, of, 1, 1, lines.append)
+        assert len(lines) == (config.folds if cross_fit else 1)
+        return float((leaves[ratio[:, leaves].argmax(1)] == tree.label_C).mean())
+
+    assert repeated(True) < 0.55
+    assert repeated(False) > repeated(True) + 0.15

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.channel import Channel, Observed, first_channel, learnt
+from linnet.channel import CUT, UNLABELLED, Channel, Observed, first_channel, learnt
 from linnet.decode import LineageCache
+from linnet.label_tree import LEVELS
 from linnet.neighbours import Neighbours, run_blocks
 from linnet.prediction import Prediction, Stopped
 
@@ -37,6 +38,8 @@ SURE = 0.9
 """Probability from which a contig is taken for one of its species."""
 SURENESS, FIRST = 10, 10
 """Into how many classes contigs are sorted by how sure they are of their first ten neighbours."""
+ERRING = 0.001
+"""Share of the labels that may be wrong where they are taken at their word."""
 _BLOCK = 400
 
 
@@ -50,6 +53,8 @@ class Weights:
     """Chance that all neighbours together are of another genome, before anything is learnt."""
     student: float = 0.25
     """Power of the student's probabilities."""
+    own: float = 1.0
+    """Power of the probability of the contig's own label."""
     rounds: int = 6
     """Rounds of expectation-maximisation."""
     pseudo: float = 100.0
@@ -64,11 +69,14 @@ class Learnt:
         candidate_CM: int32, the taxa that each contig's truth may be, -1 after the last.
         channel: how labels arise.
         astray_C: float64, the chance that a contig's neighbours are all of another genome.
+        stops: whether a contig may be new in a taxon of whose clade it has deeper candidates; else it is in one of
+            these, or in a place that is not known.
     """
 
     candidate_CM: NDArray[np.int32]
     channel: Channel
     astray_C: NDArray[np.float64]
+    stops: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +136,21 @@ def find_candidates(observed: Observed, neighbours: Neighbours) -> NDArray[np.in
     return out
 
 
-def learn(observed: Observed, neighbours: Neighbours, weights: Weights, threads: int) -> Learnt:
-    """Channel and reliability of neighbours, by expectation-maximisation over all contigs."""
-    prior = channel = first_channel()
+def learn(
+    observed: Observed,
+    neighbours: Neighbours,
+    weights: Weights,
+    threads: int,
+    first: Channel | None = None,
+    stops: bool = True,
+) -> Learnt:
+    """Channel and reliability of neighbours, by expectation-maximisation over all contigs.
+
+    Args:
+        first: what to begin with, and what is kept where there are no rounds; None: `first_channel`.
+        stops: as `Learnt` has it.
+    """
+    prior = channel = first or first_channel()
     candidate_CM = find_candidates(observed, neighbours)
     sure_C = neighbours.same_CK[:, :FIRST].mean(1)
     edges = np.quantile(sure_C, np.arange(1, SURENESS) / SURENESS)
@@ -139,12 +159,29 @@ def learn(observed: Observed, neighbours: Neighbours, weights: Weights, threads:
     members = np.bincount(class_C[named_C], minlength=SURENESS)
     astray_C = np.full(len(sure_C), weights.astray)
     for _ in range(weights.rounds):
-        belief = believe(observed, neighbours, Learnt(candidate_CM, channel, astray_C), weights, threads)
+        belief = believe(observed, neighbours, Learnt(candidate_CM, channel, astray_C, stops), weights, threads)
         channel = learnt(observed, candidate_CM, belief.posterior_CM, prior, weights.pseudo)
         stray = np.bincount(class_C[named_C], belief.stray_C[named_C], SURENESS)
         of_class = (stray + weights.pseudo * weights.astray) / (members + weights.pseudo)
         astray_C = of_class[class_C]
-    return Learnt(candidate_CM, channel, astray_C)
+    return Learnt(candidate_CM, channel, astray_C, stops)
+
+
+def labels_at_their_word() -> Channel:
+    """Labels are right as far as they go, but for `ERRING` of them, which come as `first_channel` has it.
+
+    As many are missing, and of the others as many end too early, as in `first_channel`.
+    """
+    usual = first_channel()
+    table = np.zeros(usual.table_TADE.shape)
+    table[0, 0, 0] = 1
+    for truth in range(1, LEVELS):
+        table[truth, 0, 0] = UNLABELLED
+        above = np.arange(1, truth)
+        table[truth, above, above] = (1 - UNLABELLED) * CUT / max(truth - 1, 1)
+        table[truth, truth, truth] = (1 - UNLABELLED) * (1 - CUT if truth > 1 else 1)
+    table /= table.sum(axis=(1, 2, 3), keepdims=True)
+    return Channel((1 - ERRING) * table + ERRING * usual.table_TADE, usual.share_T)
 
 
 def believe(
@@ -170,6 +207,8 @@ def believe(
     def work(start: int) -> None:
         rows = np.arange(start, min(contigs, start + _BLOCK))
         absent = candidate_CM[rows] < 0
+        if not known.stops:
+            absent |= _above_others(candidate_CM[rows], observed.tree.taxonomy.end)
         candidates = np.maximum(candidate_CM[rows], 0)
         member = neighbours.index_CK[rows]
         same = np.minimum(neighbours.same_CK[rows], sure)
@@ -195,7 +234,7 @@ def believe(
         by_chance = known.astray_C[rows][:, None] * np.exp(np.concatenate([prior, rest[:, None]], 1))
         stray_C[rows] = (by_chance * np.exp(own)).sum(1) / ((by_votes + by_chance) * np.exp(own)).sum(1)
         with np.errstate(divide="ignore"):
-            score = own + np.log(by_votes + by_chance)
+            score = weights.own * own + np.log(by_votes + by_chance)
         if student_CM is not None:
             score[:, :most] += weights.student * student_CM[rows]
         score[:, :most][absent] = -np.inf
@@ -243,6 +282,14 @@ def calibrated(levels: Sequence[int], probabilities: Sequence[float]) -> list[fl
         least = min(least, 1 / (1 + math.exp(-(SLOPE[level] * math.log(p / (1 - p)) + OFFSET[level]))))
         confidence.append(least)
     return confidence
+
+
+def _above_others(candidate_BM: NDArray[np.integer], ends: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """bool (B, M): candidates in whose clades other candidates lie; these follow them, in depth-first order."""
+    above = np.zeros(candidate_BM.shape, bool)
+    here, after = candidate_BM[:, :-1], candidate_BM[:, 1:]
+    above[:, :-1] = (after >= 0) & (after < ends[here])
+    return above
 
 
 def _softmax(score: NDArray[np.floating]) -> NDArray[np.float64]:

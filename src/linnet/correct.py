@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -38,13 +38,33 @@ PUBLISHED_CUT = 0.5
 """Where Taxometer and TaxDistill cut."""
 
 
+WITHOUT = {
+    "own label": "the contig's own label does not enter its posterior",
+    "neighbours": "the neighbours' labels do not enter the posterior",
+    "student": "no student is trained",
+    "stops": "no contig is new above a leaf of the labels' tree, for the student nor in the posterior",
+    "channel": "labels are taken at their word: nothing is learnt of how they err",
+    "cross-fitting": "one student is trained on all contigs and asked about the same ones",
+    "composition": "neighbours and student do not see it",
+    "depths": "neighbours and student do not see them",
+}
+"""Parts that can be left out of linnet's way, to see what each gives. Each switch turns one thing off and nothing else:
+without the own label or the neighbours' the same taxa are weighed, by a channel learnt with all labels."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Config:
     """How labels are corrected."""
 
+    without: tuple[str, ...] = ()
+    """Parts left out, of `WITHOUT`; of linnet's own recipe only."""
     weights: Weights = field(default_factory=Weights)
     student: student.Config = field(default_factory=student.Config)
     published: published.Config = field(default_factory=published.Config)
+
+    def __post_init__(self) -> None:
+        for part in self.without:
+            require(part in WITHOUT, f"without '{part}'", f"of {', '.join(WITHOUT)}")
 
 
 @dataclass(frozen=True)
@@ -101,9 +121,10 @@ def correct(
         threads: answers do not depend on it.
 
     Raises:
-        UserError: none of the labels is of one of the contigs.
+        UserError: none of the labels is of one of the contigs; nothing is left to compare contigs by.
     """
     config = config or Config()
+    require(recipe == "linnet" or not config.without, f"recipe {recipe} without {config.without}", "linnet's recipe")
     given = [labels.get(id, Label(id)) for id in contigs.ids]
     if not any(label.lineage for label in given):
         here, there = contigs.ids[0], next(iter(labels), "")
@@ -114,7 +135,11 @@ def correct(
         )
     require(seed >= 0, f"seed {seed}", "0 or more")
     tree = LabelTree([label.lineage for label in given])
-    depth_CS = None if depths is None else depths.depth_CS
+    depth_CS = None if depths is None or "depths" in config.without else depths.depth_CS
+    if "composition" in config.without:
+        if depth_CS is None and embeddings_CW is None:
+            raise UserError("neither composition nor depths nor vectors", expected="something to compare contigs by")
+        contigs = replace(contigs, tetramers_CV=np.ones((len(contigs), 1), np.float32))  # all of the same composition
     if recipe != "linnet":
         predictions = published.correct(
             contigs, depth_CS, tree, config.published, seed, threads, embeddings_CW, recipe == "taxdistill", log
@@ -174,6 +199,10 @@ def _believe(
     log: Log,
 ) -> tuple[Observed, Neighbours, Belief]:
     """Neighbours, channel, student, and what follows of them."""
+    off, weights, stops = config.without, config.weights, "stops" not in config.without
+    first = None
+    if "channel" in off:
+        weights, first = replace(weights, rounds=0), belief.labels_at_their_word()
     pieces_C = np.array([label.pieces for label in given])
     support_C = np.array([label.support for label in given])
     observed = Observed(tree, kinds_of_evidence(tree.label_C > 0, pieces_C, support_C, contigs.length_C))
@@ -182,17 +211,27 @@ def _believe(
     group_C = np.where((tree.label_C > 0) & deepest, tree.label_C, -1)
     for _ in range(2):  # what the first neighbours make of the labels shows better how one genome's contigs scatter
         neighbours = find_neighbours(contigs, depth_CS, overlaps, group_C, embeddings_CW, threads)
-        known = belief.learn(observed, neighbours, config.weights, threads)
-        group_C = belief.believe(observed, neighbours, known, config.weights, threads).sure_leaves(tree.taxonomy.end)
+        known = belief.learn(observed, neighbours, weights, threads, first, stops)
+        group_C = belief.believe(observed, neighbours, known, weights, threads).sure_leaves(tree.taxonomy.end)
     if neighbours.same_CK.any():
         log(f"{neighbours.same_CK.sum(1).mean():.1f} contigs of the same genome found for each contig, in the mean")
         share = known.channel.share_T[LEVELS - 1]
         log(f"label channel learnt: {100 * share:.0f} % of the contigs seem to be of species that the labels know")
-    features_CD = student_features(contigs, depth_CS, embeddings_CW)
-    ratio_CM = student.cross_fitted(
-        features_CD, observed, known.channel, known.candidate_CM, config.student, seed, threads, log
-    )
-    return observed, neighbours, belief.believe(observed, neighbours, known, config.weights, threads, ratio_CM)
+    ratio_CM = None
+    if "student" not in off:
+        features_CD = student_features(contigs, depth_CS, embeddings_CW)
+        settings = config.student if stops else replace(config.student, stops=False)
+        if "cross-fitting" in off:
+            settings = replace(settings, cross_fit=False)
+        ratio_CM = student.cross_fitted(
+            features_CD, observed, known.channel, known.candidate_CM, settings, seed, threads, log
+        )
+    voters = neighbours
+    if "neighbours" in off:
+        voters = Neighbours(neighbours.index_CK, np.zeros_like(neighbours.same_CK))
+    if "own label" in off:
+        weights = replace(weights, own=0.0)
+    return observed, neighbours, belief.believe(observed, voters, known, weights, threads, ratio_CM)
 
 
 def student_features(

@@ -1,5 +1,5 @@
 """The student of a contig set: features of contigs to a posterior over the labels' tree, never asked about a contig
-whose label it has seen.
+whose label it has seen (unless a control asks for that).
 
 It learns through the label channel: for a label y the loss is -ln sum over t of p(t | features) P(y | t), where all
 truths t that stand alike to y share one term, so that the sum runs down the label's path only.
@@ -25,6 +25,8 @@ from linnet.sibling_groups import SiblingGroups
 from linnet.taxonomy import Taxonomy
 
 Log = Callable[[str], None]
+NEVER = -1e4
+"""Score of what cannot be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +51,10 @@ class Config:
     """Of AdamW."""
     rare: int = 5
     """Taxa with fewer labelled contigs than this are left to their parents."""
+    stops: bool = True
+    """Whether it may say "new here" above the tree's leaves."""
+    cross_fit: bool = True
+    """False: one student is trained on all contigs and asked about the same ones."""
 
     def __post_init__(self) -> None:
         require(self.folds >= 2, f"folds {self.folds}", "2 or more: a student must not have seen the label it judges")
@@ -67,7 +73,7 @@ class Student(nn.Module):
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(sizes, sizes[1:], strict=False))
         self.norms = nn.ModuleList(nn.LayerNorm(config.width) for _ in self.layers)
         self.head = TreeHead(groups, config.width)
-        self.dropout, self.random = config.dropout, random
+        self.dropout, self.random, self.stops = config.dropout, random, config.stops
         for layer in self.layers:
             assert isinstance(layer, nn.Linear)
             nn.init.kaiming_uniform_(layer.weight, a=5**0.5, generator=random)
@@ -75,7 +81,7 @@ class Student(nn.Module):
         nn.init.normal_(self.head.scores.weight, std=0.02, generator=random)
 
     def forward(self, features_BD: Tensor) -> Tensor:
-        """Scores (B, columns of the tree's groups)."""
+        """Scores (B, columns of the tree's groups); those of stops are `NEVER` where it has none."""
         x = features_BD
         for layer, norm in zip(self.layers, self.norms, strict=True):
             x = nn.functional.leaky_relu(layer(x))
@@ -83,7 +89,8 @@ class Student(nn.Module):
                 kept = torch.rand(x.shape, generator=self.random) >= self.dropout
                 x = x * kept / (1 - self.dropout)
             x = norm(x)
-        return torch.as_tensor(self.head(x[:, None]))
+        scores = torch.as_tensor(self.head(x[:, None]))
+        return scores if self.stops else scores.index_fill(1, torch.from_numpy(self.head.groups.stop), NEVER)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +123,10 @@ def cross_fitted(
     threads: int,
     log: Log = lambda _: None,
 ) -> NDArray[np.float32]:
-    """ln of what a student that never saw a contig's label thinks of its candidates, over their priors: (C, M)."""
+    """ln of what a student that never saw a contig's label thinks of its candidates, over their priors: (C, M).
+
+    A student without stops is asked for their clades instead: the same at leaves, and elsewhere it has nothing to say.
+    """
     tree = observed.tree
     kept_N = _not_rare(observed, config.rare)
     pruned, to_pruned = _pruned(tree.taxonomy, kept_N)
@@ -125,25 +135,36 @@ def cross_fitted(
         return np.zeros(candidate_CM.shape, np.float32)
     targets = _targets(observed, channel, groups, to_pruned, kept_N)
     prior_P = np.bincount(to_pruned, np.exp(channel.log_prior(observed)), len(pruned))
-    log_prior_P = np.log(prior_P / prior_P.sum()).astype(np.float32)
+    share_P = prior_P / prior_P.sum()
+    log_prior_P = np.log(share_P if config.stops else _clades(share_P[None], pruned)[0]).astype(np.float32)
     features = torch.from_numpy(np.ascontiguousarray(features_CD, np.float32))
-    fold_C = np.random.default_rng(seed).permutation(len(features_CD)) % config.folds
+    folds = config.folds if config.cross_fit else 1
+    fold_C = np.random.default_rng(seed).permutation(len(features_CD)) % folds
     out = np.zeros(candidate_CM.shape, np.float32)
 
     def work(fold: int) -> str:
-        student, epochs, loss = _train(features, targets, groups, np.flatnonzero(fold_C != fold), config, [seed, fold])
+        others = np.flatnonzero(fold_C != fold) if config.cross_fit else np.arange(len(fold_C))
+        student, epochs, loss = _train(features, targets, groups, others, config, [seed, fold])
         for rows in np.array_split(mine := np.flatnonzero(fold_C == fold), max(1, len(mine) // 1000)):
             with torch.no_grad():
                 score_MB = student(features[torch.from_numpy(rows)]).T.numpy()
-            place_BP = np.log(groups.place(groups.log_softmax(score_MB)) + 1e-12)
+            said_BP = groups.place(groups.log_softmax(score_MB))
+            if not config.stops:
+                said_BP = _clades(said_BP, pruned)
             nodes = to_pruned[np.maximum(candidate_CM[rows], 0)]
-            out[rows] = np.take_along_axis(place_BP, nodes, 1) - log_prior_P[nodes]
+            out[rows] = np.take_along_axis(np.log(said_BP + 1e-12), nodes, 1) - log_prior_P[nodes]
         return f"student of fold {fold + 1}: {epochs} passes, -ln P(held-out label) {loss:.3f}"
 
     with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        for line in pool.map(work, range(config.folds)):
+        for line in pool.map(work, range(folds)):
             log(line)
     return out
+
+
+def _clades(place_BP: NDArray[np.floating], taxonomy: Taxonomy) -> NDArray[np.floating]:
+    """(B, P): the sum over each taxon's clade."""
+    sums = np.concatenate([np.zeros((len(place_BP), 1)), np.cumsum(place_BP, 1, dtype=np.float64)], 1)
+    return np.asarray(sums[:, taxonomy.end] - sums[:, :-1], place_BP.dtype)
 
 
 def _train(

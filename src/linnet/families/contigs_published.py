@@ -7,14 +7,18 @@ linear teacher on embeddings beside it and adds a (Hinton) distillation term:
 
     a CE(student) + (1 - a) T^2 KL(softmax(teacher / T), softmax(student / T)) + CE(teacher)
 
+`Config.target` puts another target in the teacher's place, in as many steps of the same optimiser, from the same
+initial student and in the same batches, so that what the teacher adds can be told from what the rest adds.
+
 What differs from the publications: Adam with a fixed rate stands for Taxometer's D-Adaptation, and without
 embeddings TaxDistill's teacher sees the tetranucleotide frequencies.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
@@ -27,6 +31,15 @@ from linnet.label_tree import LabelTree
 from linnet.prediction import Prediction, Stopped
 
 Log = Callable[[str], None]
+Target = Literal["teacher", "none", "hard", "uniform", "self"]
+TARGETS: dict[Target, str] = {
+    "teacher": "the teacher's probabilities, as published",
+    "none": "the labels alone",
+    "hard": "the teacher's most probable leaf, as a label",
+    "uniform": "all leaves alike",
+    "self": "the probabilities of a student that was trained on the labels alone before",
+}
+"""What TaxDistill's student learns from beside the labels, with weight 1 - alpha."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +56,13 @@ class Config:
     """TaxDistill: weight of the labels; 1 - alpha is that of the teacher."""
     temperature: float = 2.0
     """TaxDistill: T, by which both sets of scores are divided."""
+    target: Target = "teacher"
+    """TaxDistill: what stands in the teacher's place, of `TARGETS`."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "batch"):
             require(getattr(self, name) >= 1, f"{name} {getattr(self, name)}", "1 or more")
+        require(self.target in TARGETS, f"target '{self.target}'", f"of {', '.join(TARGETS)}")
         require(0 <= self.alpha <= 1, f"alpha {self.alpha}", "0 to 1")
         for name in ("temperature", "learning_rate"):
             require(0 < getattr(self, name) < np.inf, f"{name} {getattr(self, name)}", "more than 0")
@@ -68,6 +84,23 @@ def features(contigs: Contigs, depth_CS: NDArray[np.floating] | None) -> NDArray
     return np.hstack(parts).astype(np.float32)
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """Networks, and what they are asked with.
+
+    Attributes:
+        features: float32 (C, D), of the student.
+        embeddings: float32 (C, W), of the teacher; None of both for Taxometer's recipe.
+        leaves: int64 (L,), the leaves of the label tree, in depth-first order: what the networks score.
+    """
+
+    student: nn.Module
+    features: Tensor
+    teacher: nn.Module | None
+    embeddings: Tensor | None
+    leaves: NDArray[np.intp]
+
+
 def correct(
     contigs: Contigs,
     depth_CS: NDArray[np.floating] | None,
@@ -85,15 +118,37 @@ def correct(
         embeddings_CW: of the teacher; None: tetranucleotide frequencies.
         distil: TaxDistill's loss and optimiser; else Taxometer's.
     """
+    trained = train(contigs, depth_CS, tree, config, seed, threads, embeddings_CW, distil, log)
+    return answers(trained.student, trained.features, contigs.ids, tree, trained.leaves)
+
+
+def train(
+    contigs: Contigs,
+    depth_CS: NDArray[np.floating] | None,
+    tree: LabelTree,
+    config: Config,
+    seed: int,
+    threads: int,
+    embeddings_CW: NDArray[np.floating] | None = None,
+    distil: bool = False,
+    log: Log = lambda _: None,
+) -> Trained:
+    """Networks of a published recipe; arguments as `correct` has them.
+
+    The teacher is trained beside the student only where a target is made of it.
+    """
+    earlier = None
+    if distil and config.target == "self":
+        alone = replace(config, target="none")
+        earlier = train(contigs, depth_CS, tree, alone, seed, threads, embeddings_CW, True, log).student
     torch.set_num_threads(threads)
     torch.manual_seed(seed)
-    taxonomy = tree.taxonomy
-    leaves = np.flatnonzero(taxonomy.end == np.arange(len(tree)) + 1)
-    low, high = np.searchsorted(leaves, tree.label_C), np.searchsorted(leaves, taxonomy.end[tree.label_C])
-    bounds = torch.from_numpy(np.stack([low, high], 1))
+    leaves = leaves_of(tree)
+    bounds = label_bounds(tree, leaves)
     x = torch.from_numpy(features(contigs, depth_CS))
     student = _network(x.shape[1], len(leaves))
     groups = [{"params": student.parameters(), "lr": config.learning_rate}]
+    teacher = embeddings = None
     if distil:
         seen = contigs.tetramers_CV / np.maximum(contigs.tetramers_CV.sum(1, keepdims=True), 1)
         given = seen * seen.shape[1] if embeddings_CW is None else embeddings_CW
@@ -109,13 +164,14 @@ def correct(
         total = 0.0
         for rows in _batches(random.permutation(len(x)), config.batch):
             scores = student(x[rows])
-            loss = _flat_loss(scores, bounds[rows])
-            if distil:
+            loss = flat_loss(scores, bounds[rows])
+            if teacher is not None and embeddings is not None and config.target in ("teacher", "hard"):
                 taught = teacher(embeddings[rows])
-                t = config.temperature
-                aim, got = (torch.log_softmax(s / t, 1) for s in (taught.detach(), scores))
-                divergence = nn.functional.kl_div(got, aim, reduction="batchmean", log_target=True)
-                loss = config.alpha * loss + (1 - config.alpha) * t * t * divergence + _flat_loss(taught, bounds[rows])
+                beside = _beside(scores, taught.detach(), config)
+                loss = config.alpha * loss + (1 - config.alpha) * beside + flat_loss(taught, bounds[rows])
+            elif distil and config.target != "none":
+                aim = torch.zeros_like(scores) if earlier is None else ask(earlier, x[rows])
+                loss = config.alpha * loss + (1 - config.alpha) * _beside(scores, aim, config)
             optimiser.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             if distil:
@@ -126,14 +182,47 @@ def correct(
             schedule.step()
         if (epoch + 1) % 10 == 0:
             log(f"pass {epoch + 1} of {config.epochs}, loss {total / len(x):.3f}")
-    student.eval()
+    return Trained(student.eval(), x, teacher, embeddings, leaves)
+
+
+def _beside(scores_BL: Tensor, aim_BL: Tensor, config: Config) -> Tensor:
+    """What stands beside the labels' loss: the divergence from softened scores, or the loss of their best as a label.
+
+    The KL divergence is of distributions over leaves, softened by T, times T^2 (Hinton et al. 2015, section 2).
+    """
+    if config.target == "hard":
+        return nn.functional.cross_entropy(scores_BL, aim_BL.argmax(1))
+    t = config.temperature
+    aim, got = (torch.log_softmax(s / t, 1) for s in (aim_BL, scores_BL))
+    return t * t * nn.functional.kl_div(got, aim, reduction="batchmean", log_target=True)
+
+
+def ask(network: nn.Module, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        return torch.as_tensor(network(x))
+
+
+def answers(
+    network: nn.Module, inputs: Tensor, ids: Sequence[str], tree: LabelTree, leaves: NDArray[np.intp]
+) -> list[Prediction]:
+    """The most probable path of each contig by a network's scores of the leaves, uncut."""
     predictions = []
-    for part in np.array_split(np.arange(len(x)), max(1, len(x) // 4096)):
-        with torch.no_grad():
-            leaf_BL = torch.softmax(student(x[torch.from_numpy(part)]), 1).double().numpy()
+    for part in np.array_split(np.arange(len(inputs)), max(1, len(inputs) // 4096)):
+        leaf_BL = torch.softmax(ask(network, inputs[torch.from_numpy(part)]), 1).double().numpy()
         sums = np.concatenate([np.zeros((len(part), 1)), np.cumsum(leaf_BL, 1)], 1)
-        predictions += [_path(contigs.ids[row], tree, leaves, of_row) for row, of_row in zip(part, sums, strict=True)]
+        predictions += [_path(ids[row], tree, leaves, of_row) for row, of_row in zip(part, sums, strict=True)]
     return predictions
+
+
+def leaves_of(tree: LabelTree) -> NDArray[np.intp]:
+    """The leaves of the label tree, in depth-first order."""
+    return np.flatnonzero(tree.taxonomy.end == np.arange(len(tree)) + 1)
+
+
+def label_bounds(tree: LabelTree, leaves: NDArray[np.intp]) -> Tensor:
+    """int64 (C, 2): a label's leaves are those from the first number to before the second; all, where there is none."""
+    low, high = np.searchsorted(leaves, tree.label_C), np.searchsorted(leaves, tree.taxonomy.end[tree.label_C])
+    return torch.from_numpy(np.stack([low, high], 1))
 
 
 def _network(inputs: int, outputs: int) -> nn.Sequential:
@@ -153,7 +242,7 @@ def _batches(order: NDArray[np.intp], batch: int) -> Iterator[Tensor]:
         yield torch.from_numpy(order[a : a + batch])
 
 
-def _flat_loss(scores_BL: Tensor, bounds_B2: Tensor) -> Tensor:
+def flat_loss(scores_BL: Tensor, bounds_B2: Tensor) -> Tensor:
     """Mean of -ln P(label): the label's leaves are those within its bounds."""
     log_p = torch.log_softmax(scores_BL, 1)
     place = torch.arange(scores_BL.shape[1])

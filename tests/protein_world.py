@@ -13,10 +13,10 @@ from linnet import light_head, train_proteins
 from linnet.checkpoint import Checkpoint
 from linnet.encoders import residue_words
 from linnet.families import proteins
+from linnet.preparation import HeldOut
 from linnet.records import SequenceRecord
 from linnet.residues import RESIDUES
 from linnet.taxonomy import Lineage, Taxon, Taxonomy
-from linnet.train import HeldOut
 
 FAMILIES = 6
 """Proteins of a species, one of each family."""

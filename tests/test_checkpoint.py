@@ -11,6 +11,7 @@ from linnet import checkpoint
 from linnet.calibrate import Calibration
 from linnet.checkpoint import Checkpoint
 from linnet.errors import UserError
+from linnet.inputs import sha256
 from linnet.predictor import load
 from linnet.taxonomy import Taxonomy
 
@@ -79,7 +80,7 @@ def test_a_pickle_in_the_arrays_is_refused(saved: Path) -> None:
     tree["parent"] = np.array([print], object)
     np.savez(saved / "taxonomy.npz", **tree)  # type: ignore[arg-type]
     sums = (saved / "SHA256SUMS").read_text().splitlines()
-    digest = checkpoint._sha256(saved / "taxonomy.npz")
+    digest = sha256(saved / "taxonomy.npz")
     (saved / "SHA256SUMS").write_text("\n".join(s if "taxonomy" not in s else f"{digest}  taxonomy.npz" for s in sums))
     with pytest.raises(UserError, match="cannot be read.*more than plain numbers"):
         checkpoint.load(saved)

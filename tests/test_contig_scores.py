@@ -488,7 +488,7 @@ def test_calls_for_other_contigs_are_an_error(capsys: pytest.CaptureFixture[str]
     (contigs / "other.tsv").write_text("x1\t500\n")
     code, _, err = run(capsys, "evaluate", contigs / "ours.jsonl", "--truth", contigs / "truth.tsv",
                        "--contigs", contigs / "other.tsv")  # fmt: skip
-    assert (code, "ours.jsonl: has none of the records to be judged" in err) == (1, True)
+    assert (code, "ours.jsonl: has none of the contigs" in err) == (1, True)
 
 
 def test_differences_are_a_line_for_each_rank_and_figure() -> None:

@@ -115,13 +115,6 @@ def test_the_teacher_is_trained_only_where_a_target_is_made_of_it(few) -> None: 
     np.testing.assert_array_equal(rows["teacher"], rows["hard"])  # it learns from the labels alone in both
 
 
-def test_correcting_is_asking_the_student(few) -> None:  # type: ignore[no-untyped-def]
-    contigs, depths, tree, vectors = few
-    found = trained(few, FEW)
-    asked = published.answers(found.student, found.features, contigs.ids, tree, found.leaves)
-    assert asked == published.correct(contigs, depths, tree, FEW, 1, 1, vectors, distil=True)
-
-
 def test_a_target_that_is_none_is_refused() -> None:
     with pytest.raises(UsageError, match="target 'soft'"):
         Config(target="soft")  # type: ignore[arg-type]

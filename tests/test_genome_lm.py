@@ -217,7 +217,7 @@ def test_models_of_the_hub_are_fetched_as_plain_data(folder: Path, monkeypatch: 
     monkeypatch.setattr(hub, "snapshot_download", fail)
     with pytest.raises(UserError, match=r"hf://owner/name: cannot be fetched \(ConnectionError: no route\)"):
         GenomeLM("hf://owner/name")
-    with pytest.raises(UsageError, match="hf://OWNER/NAME"):
+    with pytest.raises(UsageError, match="hf://OWNER/REPOSITORY"):
         GenomeLM("hf://name")
 
 

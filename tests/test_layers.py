@@ -12,13 +12,14 @@ SOURCE = Path(__file__).parent.parent / "src" / "linnet"
 LAYERS = (
     {"", "errors", "strings", "taxonomy", "records", "lineages", "ncbi", "prediction", "regions", "split", "formats",
      "inputs", "mates", "options", "outputs", "labels", "depths", "embeddings", "gold_standard", "changes",
-     "search_space", "run_times", "accessions", "protein_labels", "shards", "shard_files", "draws"},
+     "search_space", "run_times", "accessions", "protein_labels", "shards", "shard_files", "draws",
+     "columns", "processes"},
     {"kmers", "sibling_groups", "references", "ranking", "likeness", "taxon_errors", "strata", "projection", "decode", "calibrate", "outcomes", "metrics", "significance", "compact", "baselines",
      "checkpoint", "ecoli", "notices", "rank_scores", "tokens", "contig_transitions", "composition", "spectra", "windows", "overlaps", "neighbours", "label_tree",
      "channel", "belief", "contig_outcomes", "contig_scores", "lineage_code", "taxonomies", "walk", "residues", "compact_lineage"},
     {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released", "lineage_decoder", "light_head",
-     "fitting", "training_state", "fine_tuning", "teaching"},
-    {"predictor", "protein_predictor", "group_by", "train", "train_network", "train_proteins", "training_runs", "distil", "tune", "answers", "importance", "run_figures", "examine", "caveats", "embed", "contig_fates", "contig_curves", "contig_examples", "contig_examination", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
+     "devices", "team", "fitting", "training_state", "fine_tuning", "teaching"},
+    {"predictor", "protein_predictor", "group_by", "preparation", "train", "train_network", "train_proteins", "training_runs", "distil", "tune", "answers", "importance", "run_figures", "examine", "caveats", "embed", "contig_fates", "contig_curves", "contig_examples", "contig_examination", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
     {"commands", "__main__"},
 )  # fmt: skip
 

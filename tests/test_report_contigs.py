@@ -13,8 +13,7 @@ import pytest
 pytest.importorskip("matplotlib")
 
 from linnet.__main__ import main
-from linnet.contig_evaluation import evaluate_contigs
-from linnet.contig_examination import read_calls
+from linnet.contig_evaluation import evaluate_contigs, read_calls
 from linnet.contig_transitions import Flow, Transitions
 from linnet.gold_standard import read_gold_standard, read_lengths
 

@@ -23,11 +23,11 @@ from safetensors.numpy import load_file  # noqa: E402
 from linnet import train_network  # noqa: E402
 from linnet.__main__ import main  # noqa: E402
 from linnet.families import rrna_network  # noqa: E402
+from linnet.preparation import labelled  # noqa: E402
 from linnet.rank_scores import RankLabels, RankScores  # noqa: E402
 from linnet.regions import REGIONS  # noqa: E402
 from linnet.taxonomy import RANKS, Taxonomy  # noqa: E402
 from linnet.tokens import Pieces  # noqa: E402
-from linnet.train import labelled  # noqa: E402
 
 GENES, LINEAGES = evolved_genes(length=240, species=2, copies=3)
 SIZE = ["--embed-dim", 16, "--num-filters", 8, "--hidden-size", 16, "--num-hidden-layers", 1, "--num-attention-heads", 2,

@@ -17,7 +17,8 @@ from linnet import training_runs
 from linnet.__main__ import main
 from linnet.errors import UserError
 from linnet.predictor import load
-from linnet.train import HeldOut, train
+from linnet.preparation import HeldOut
+from linnet.train import train
 
 GENES, LINEAGES = evolved_genes(length=240, species=2, copies=3)
 SETTINGS = ["--k", "4", "--width", "16", "--epochs", "6", "--batch", "12", "--learning-rate", "0.02", "--hold-out", "0.25",

@@ -25,8 +25,9 @@ from linnet.__main__ import main
 from linnet.encoders import hybrid
 from linnet.errors import UsageError, UserError
 from linnet.fitting import AfterPass
+from linnet.preparation import HeldOut, labelled
 from linnet.search_space import Between, OneOf
-from linnet.train import CompactLesson, HeldOut, labelled
+from linnet.train import CompactLesson
 from linnet.tune import Search
 
 SPACE = {("learning_rate",): Between(1e-5, 5e-3, log=True), ("batch",): OneOf(((8,), (16,), (32,)))}

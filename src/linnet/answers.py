@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from linnet.outcomes import spelt
 from linnet.prediction import Posterior, Prediction
 from linnet.predictor import Predictor
 from linnet.records import SequenceRecord
@@ -74,7 +75,7 @@ class TrueNodes:
         self._end = taxonomy.end
         self._nodes: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
         for node, (level, name) in enumerate(zip(taxonomy.canonical_level.tolist(), taxonomy.names, strict=True)):
-            self._nodes[level, _spelt(name)].append(node)
+            self._nodes[level, spelt(name)].append(node)
 
     def __call__(self, lineage: Lineage) -> list[list[int]]:
         """For each of the seven ranks the nodes that the lineage may mean: none where it or the tree ends above."""
@@ -82,15 +83,11 @@ class TrueNodes:
         for level, taxon in enumerate(canonical(lineage)):
             here: list[int] = []
             if taxon is not None:
-                named = self._nodes.get((level, _spelt(taxon.name)), [])
+                named = self._nodes.get((level, spelt(taxon.name)), [])
                 here = [n for n in named if any(a <= n < self._end[a] for a in above)]
                 above = here
             found.append(here)
         return found
-
-
-def _spelt(name: str) -> str:
-    return name.replace("_", " ")
 
 
 class _Rank:

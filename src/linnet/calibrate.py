@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.sibling_groups import SiblingGroups
+from linnet.sibling_groups import SiblingGroups, ranges
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class Steps:
         chosen = np.flatnonzero(self.level == level)
         size = np.diff(self.start)[chosen]
         start = np.concatenate([[0], np.cumsum(size)])
-        index = np.repeat(self.start[chosen] - start[:-1], size) + np.arange(start[-1])
+        index = ranges(self.start[chosen], size)
         return Steps(self.score[index], start, self.target[chosen], self.level[chosen], self.x[chosen],
                      self.stopped[chosen], self.natural[chosen])  # fmt: skip
 

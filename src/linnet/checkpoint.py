@@ -20,6 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from linnet.calibrate import Calibration
 from linnet.errors import UserError
+from linnet.inputs import sha256
 from linnet.rank_scores import RankLabels
 from linnet.taxonomy import Taxonomy
 
@@ -59,6 +60,14 @@ class Checkpoint:
     mapping: dict[str, Any] | None = None
 
 
+def weights_sha256(checkpoint: Checkpoint) -> str:
+    """Digest of the weights, wherever the model came from."""
+    h = hashlib.sha256()
+    for name in sorted(checkpoint.tensors):
+        h.update(np.ascontiguousarray(checkpoint.tensors[name]).tobytes())
+    return h.hexdigest()
+
+
 def save(checkpoint: Checkpoint, folder: Path) -> None:
     """Write the folder under a temporary name and rename it when whole.
 
@@ -84,7 +93,7 @@ def save(checkpoint: Checkpoint, folder: Path) -> None:
             _write_json(temporary / "mapping.json", checkpoint.mapping, indent=None)
         np.savez_compressed(temporary / "taxonomy.npz", **checkpoint.taxonomy.to_arrays())  # type: ignore[arg-type]
         names = sorted(p.name for p in temporary.iterdir())
-        sums = "".join(f"{_sha256(temporary / name)}  {name}\n" for name in names)
+        sums = "".join(f"{sha256(temporary / name)}  {name}\n" for name in names)
         (temporary / "SHA256SUMS").write_text(sums)
         for path in temporary.iterdir():
             path.chmod(0o644)
@@ -199,17 +208,12 @@ def _check_digests(folder: Path) -> None:
         path = folder / name
         if not path.is_file():
             raise UserError("missing", where=str(path), remedy="Copy the model again.")
-        if _sha256(path) != listed.get(name):
+        if sha256(path) != listed.get(name):
             raise UserError(
                 "is not the file that was saved (its SHA-256 differs)",
                 where=str(path),
                 remedy="Copy the model again; if you changed it on purpose, renew SHA256SUMS.",
             )
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_json(path: Path, value: object, indent: int | None = 1) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet import metrics
+from linnet import formats, metrics
+from linnet.columns import aligned
 from linnet.contig_outcomes import RankCalls, judge_contigs
 from linnet.contig_scores import (
     Figures,
@@ -32,9 +34,11 @@ from linnet.contig_scores import (
 )
 from linnet.errors import UserError
 from linnet.gold_standard import GoldStandard
+from linnet.inputs import open_text
+from linnet.labels import predictions, read_labels
 from linnet.prediction import Prediction
 from linnet.significance import percentile_interval
-from linnet.taxonomy import Lineage
+from linnet.taxonomy import Lineage, Taxonomy
 
 Interval = tuple[float, float]
 
@@ -239,8 +243,7 @@ def table(evaluation: ContigEvaluation) -> str:
     columns = [c for c in _COLUMNS if any(c.cell(rank) != "-" for rank in evaluation.ranks.values())]
     rows = [["rank", *(c.title for c in columns)]]
     rows += [[rank, *(c.cell(found) for c in columns)] for rank, found in evaluation.ranks.items()]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    lines = aligned(rows)
     e, found = evaluation, evaluation.novel
     lines += ["", "Right down to: " + ", ".join(f"{rank} {count:,}" for rank, count in e.deepest_right.items()) + "."]
     if found:
@@ -386,3 +389,20 @@ def _evaluate_rank(
 def _intervals(shares: Shares, calls: RankCalls, judged: Judged, resamples: int, seed: int) -> dict[str, Interval]:
     draws = resample(shares, judged.genome[calls.contig], judged.genomes, resamples, seed)
     return {name: found for name, values in draws.items() if (found := percentile_interval(values))}
+
+
+def read_calls(path: Path, contigs: Collection[str], taxonomy: Taxonomy | None = None) -> dict[str, Prediction]:
+    """One of linnet's tables, or what a search tool wrote.
+
+    Raises:
+        UserError: neither, or none of the contigs is in it.
+    """
+    with open_text(path, "a table of labels") as file:
+        head = next((line.rstrip("\r\n") for line in file if line.strip()), "")
+    if any(formats.load(name).recognises(head) for name in ("jsonl", "tsv", "csv", "taxometer")):
+        calls = formats.read_predictions(path)
+    else:
+        calls = predictions(read_labels(path, taxonomy))
+    if not any(contig in calls for contig in contigs):
+        raise UserError("has none of the contigs", where=str(path), expected=f"ids such as '{next(iter(contigs))}'")
+    return calls

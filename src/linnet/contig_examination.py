@@ -4,23 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
-from linnet import formats
 from linnet.contig_curves import DEEP, Curve, LengthBin, by_length, curve
 from linnet.contig_evaluation import ContigComparison, ContigEvaluation, compare_contigs, evaluate_contigs, select
 from linnet.contig_examples import Example, Known, most_harmful, surest
 from linnet.contig_fates import Judgement, Novel, Standing, judgements, novel
 from linnet.contig_outcomes import judge_contigs
 from linnet.contig_transitions import Amount, Case, Reason, Transitions, compared, kinds, reasons, transitions
-from linnet.errors import UserError
 from linnet.gold_standard import GoldStandard
-from linnet.inputs import open_text
-from linnet.labels import predictions, read_labels
 from linnet.prediction import Prediction
 from linnet.run_times import RunTime, Scaling, scaling, volume
-from linnet.taxonomy import RANKS, Lineage, Taxonomy, canonical
+from linnet.taxonomy import RANKS, Lineage, canonical
 
 BEFORE = "before"
 """What the labels that were corrected are called among the tables."""
@@ -231,23 +226,3 @@ def _scaling(runs: Sequence[RunTime], by: str) -> dict[str, Scaling]:
         if fit := scaling([getattr(run, by) for run in mine], [run.seconds for run in mine]):
             found[group] = fit
     return found
-
-
-# ---------------------------------------------------------------------- files
-
-
-def read_calls(path: Path, contigs: Collection[str], taxonomy: Taxonomy | None = None) -> dict[str, Prediction]:
-    """One of linnet's tables, or what a search tool wrote.
-
-    Raises:
-        UserError: neither, or none of the contigs is in it.
-    """
-    with open_text(path, "a table of labels") as file:
-        head = next((line.rstrip("\r\n") for line in file if line.strip()), "")
-    if any(formats.load(name).recognises(head) for name in ("jsonl", "tsv", "csv", "taxometer")):
-        calls = formats.read_predictions(path)
-    else:
-        calls = predictions(read_labels(path, taxonomy))
-    if not any(contig in calls for contig in contigs):
-        raise UserError("has none of the contigs", where=str(path), expected=f"ids such as '{next(iter(contigs))}'")
-    return calls

@@ -141,9 +141,10 @@ def correct(
             raise UserError("neither composition nor depths nor vectors", expected="something to compare contigs by")
         contigs = replace(contigs, tetramers_CV=np.ones((len(contigs), 1), np.float32))  # all of the same composition
     if recipe != "linnet":
-        predictions = published.correct(
+        trained = published.train(
             contigs, depth_CS, tree, config.published, seed, threads, embeddings_CW, recipe == "taxdistill", log
         )
+        predictions = published.answers(trained.student, trained.features, contigs.ids, tree, trained.leaves)
         cut = _cut(predictions, PUBLISHED_CUT, confidence, precision)
         predictions = [p.recut(cut) for p in predictions]
         changes = [Change(p.record_id, label.lineage, p) for p, label in zip(predictions, given, strict=True)]

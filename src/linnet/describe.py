@@ -10,6 +10,7 @@ from typing import Any
 
 from linnet import checkpoint as checkpoints
 from linnet.checkpoint import Checkpoint
+from linnet.columns import aligned
 from linnet.errors import UserError, missing_extra
 from linnet.evaluate import Evaluation, RankEvaluation, explanation, table
 from linnet.metrics import RecallAtPrecision, Scores
@@ -263,10 +264,8 @@ def _table(value: Mapping[str, Mapping[str, Any]], depth: int) -> Iterator[str]:
     names = sorted(value, key=lambda name: (RANKS.index(name) if name in RANKS else -1, name))
     columns = list(value[names[0]])
     rows = [["", *columns], *([name, *(_text(value[name][c]) for c in columns)] for name in names)]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for name, *cells in rows:
-        shown = "  ".join(f"{cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
-        yield f"{'  ' * depth}{name:{widths[0]}}  {shown}"
+    for line in aligned(rows):
+        yield f"{'  ' * depth}{line}"
 
 
 def _text(value: object) -> str:

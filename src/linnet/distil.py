@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.checkpoint import Checkpoint
+from linnet.checkpoint import Checkpoint, weights_sha256
 from linnet.errors import UserError, require
 from linnet.fitting import Keeping, Log
 from linnet.notices import wrong_stretch
 from linnet.outcomes import Outcomes, judge
 from linnet.prediction import Posterior
 from linnet.predictor import Predictor
+from linnet.preparation import Labelled
 from linnet.records import SequenceRecord
 from linnet.references import References
 from linnet.sibling_groups import SiblingGroups
@@ -24,7 +25,7 @@ from linnet.significance import PairedT, bootstrap, paired_t, percentile_interva
 from linnet.taxonomy import Lineage
 from linnet.teaching import Answers, Lessons, Teaching
 from linnet.train import Config as TrainConfig
-from linnet.train import Labelled, Teach, train
+from linnet.train import Teach, train
 
 LABELS, UNIFORM, TEACHER = "labels alone", "uniform target", "teacher"
 """What a student learns from: the controls, and the teacher."""
@@ -232,12 +233,11 @@ def _apart(keeping: Keeping | None, arm: str, teacher: Predictor, config: Config
     """A folder for each arm: what a teacher says is not among what a training's own digest tells apart."""
     if keeping is None or keeping.folder is None:
         return keeping
-    h = hashlib.sha256(f"{arm} {config.alpha} {config.temperature}".encode())
+    of = [arm, config.alpha, config.temperature]
     if arm == TEACHER:
-        for checkpoint in teacher.checkpoints:
-            for name in sorted(checkpoint.tensors):
-                h.update(np.ascontiguousarray(checkpoint.tensors[name]).tobytes())
-    return replace(keeping, folder=keeping.folder / f"{arm.replace(' ', '-')}-{h.hexdigest()[:12]}")
+        of += [weights_sha256(checkpoint) for checkpoint in teacher.checkpoints]
+    digest = hashlib.sha256(repr(of).encode()).hexdigest()
+    return replace(keeping, folder=keeping.folder / f"{arm.replace(' ', '-')}-{digest[:12]}")
 
 
 def _judged(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import time
 import zipfile
@@ -22,8 +21,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 import linnet
+from linnet import processes
 from linnet.embeddings import save_arrays, write_embeddings
-from linnet.errors import UserError, missing_extra
+from linnet.errors import UserError
+from linnet.outputs import open_output
 from linnet.records import SequenceRecord, read
 
 Log = Callable[[str], None]
@@ -95,7 +96,7 @@ def embed(
     Raises:
         UserError: no contig, or two with one id; `OUT.parts` is of another run; a vector that is not finite.
     """
-    rank, size = int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+    rank, size = processes.rank(), processes.size()
     listing = _list(source, least)
     said = {"linnet": linnet.__version__, **embedder.settings(), "contigs": listing.digest, "least": least}
     made_by: dict[str, Any] = json.loads(json.dumps(said))  # as it will be read
@@ -201,13 +202,12 @@ def _open(folder: Path, made_by: dict[str, Any]) -> None:
         return
     try:
         folder.mkdir(exist_ok=True)
-        temporary = folder.with_name(f".{os.getpid()}.{folder.name}")
-        temporary.write_text(json.dumps(made_by, indent=1))
-        temporary.replace(settings)
     except OSError as error:
         raise UserError(
-            f"cannot be written ({error.strerror})", where=str(folder), remedy="Choose another --out."
+            f"cannot be made ({error.strerror})", where=str(folder), remedy="Choose another --out."
         ) from error
+    with open_output(settings) as file:
+        json.dump(made_by, file, indent=1)
 
 
 def _rows(part: Path) -> NDArray[np.float32]:
@@ -221,8 +221,6 @@ def _rows(part: Path) -> NDArray[np.float32]:
 def _wait_for_all(size: int, device: str) -> None:
     if size == 1:
         return
-    try:
-        from accelerate import PartialState
-    except ModuleNotFoundError as error:
-        raise missing_extra("accelerate", "train", "several processes") from error
-    PartialState(cpu=device == "cpu").wait_for_everyone()
+    from linnet.team import Team
+
+    Team.of_this_run(device).wait()

@@ -7,7 +7,6 @@ vectors.
 from __future__ import annotations
 
 import json
-import os
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.errors import UserError
+from linnet.outputs import whole
 
 _EXPECTED = "an .npz with 'ids' (N strings) and 'rows' (N x W numbers)"
 _HIGHEST = float(np.finfo(np.float16).max)
@@ -105,16 +105,5 @@ def save_arrays(path: Path, **arrays: NDArray[Any]) -> None:
     Raises:
         UserError: it cannot be written.
     """
-    path = path.resolve()  # the file that a link points to is renewed, not the link
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        try:
-            with temporary.open("wb") as file:
-                np.savez(file, allow_pickle=False, **arrays)
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"cannot be written ({error.strerror})", where=str(path), remedy="Choose another --out."
-        ) from error
+    with whole(path) as temporary, temporary.open("wb") as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stubs take them for its one keyword

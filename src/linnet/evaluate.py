@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from linnet.columns import aligned
 from linnet.errors import UserError
 from linnet.metrics import (
     RecallAtPrecision,
@@ -177,11 +178,7 @@ def table(evaluation: Evaluation) -> str:
     columns = [c for c in _COLUMNS if with_reference or c.figure not in _OF_REFERENCE]
     rows = [["rank", *(c.title for c in columns)]]
     rows += [[rank, *(_cell(c, found) for c in columns)] for rank, found in evaluation.ranks.items()]
-    aligned: list[list[str]] = []
-    for column in zip(*rows, strict=True):
-        width = max(map(len, column))
-        aligned.append([cell.rjust(width) if aligned else cell.ljust(width) for cell in column])
-    lines = ["  ".join(row).rstrip() for row in zip(*aligned, strict=True)]
+    lines = aligned(rows)
     if evaluation.novel:
         lines += ["", _novel_line(evaluation.novel)]
     cut = f"cut at confidence {evaluation.minimum:g}" if evaluation.minimum > 0 else "no cut"

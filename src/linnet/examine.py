@@ -209,7 +209,7 @@ def examine(
             rank: stratify(o, reference_counts(o, truth, of_reference), REFERENCES)
             for rank, o in first_outcomes.items()
         },
-        regions=_regions(models, question, settings.regions, say),
+        regions=_regions(models, question, settings.regions, judged, say),
         kinship={rank: kinship(first_outcomes, rank) for rank in first_outcomes},
         confusions={r: confusions(o, first_answers.predictions, truth) for r, o in first_outcomes.items()},
         curves={r: curve for r, o in first_outcomes.items() if (curve := risk_coverage(o))},
@@ -253,8 +253,13 @@ def _identity(
 
 
 def _regions(
-    models: Sequence[Model], question: Question, regions: Sequence[str], say: Callable[[str], None]
+    models: Sequence[Model],
+    question: Question,
+    regions: Sequence[str],
+    whole: Mapping[str, Mapping[str, Outcomes]],
+    say: Callable[[str], None],
 ) -> Regions | None:
+    """Accuracy by region; `whole` has each model's outcomes for queries as they are given."""
     cut = {name: question.records if name == WHOLE else _amplicons(question.records, name) for name in regions}
     found = {name: len(records) for name, records in cut.items()}
     used = [name for name, n in found.items() if n >= min(FEW, len(question.records))]
@@ -265,12 +270,17 @@ def _regions(
     for name in used:
         records = [r for r in cut[name] if r.id in shared]
         for model in models:
-            say(f"{model.name}: {len(records):,} queries, {name}")
-            block = model.predictor.block
-            starts = range(0, len(records), block)
-            found_by = {p.record_id: p for a in starts for p in model.predictor.predict(records[a : a + block])}
-            for rank, o in judge(found_by, question.truth, queries=[r.id for r in records]).items():
-                accuracy.setdefault(rank, {}).setdefault(model.name, {})[name] = float(o.right.mean())
+            judged = whole[model.name]
+            if name != WHOLE:
+                say(f"{model.name}: {len(records):,} queries, {name}")
+                block = model.predictor.block
+                starts = range(0, len(records), block)
+                answers = {p.record_id: p for a in starts for p in model.predictor.predict(records[a : a + block])}
+                judged = judge(answers, question.truth, queries=[r.id for r in records])
+            for rank, o in judged.items():
+                right = [r for query, r in zip(o.queries, o.right.tolist(), strict=True) if query in shared]
+                if right:
+                    accuracy.setdefault(rank, {}).setdefault(model.name, {})[name] = float(np.mean(right))
     return Regions(found, tuple(used), len(shared), accuracy)
 
 

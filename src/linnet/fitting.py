@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from linnet import training_state
-from linnet.errors import UsageError, UserError, missing_extra, require
+from linnet.errors import UserError, require
+from linnet.team import Team
 
 Log = Callable[[str], None]
-T = TypeVar("T")
 
 AfterPass = Callable[[int, float | None], None]
 """Is told, after each pass, its number and the loss on held-out references; what it raises ends the training."""
@@ -168,22 +167,6 @@ class _Progress:
     best: dict[str, Tensor] = field(default_factory=dict)
 
 
-def own_device(device: str) -> str:
-    """The device of this process: of several on GPUs each has its own.
-
-    Raises:
-        UsageError: there is none such here.
-    """
-    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
-    own = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if device == "cuda" and several else device
-    try:
-        torch.empty(1, device=own)
-    except (RuntimeError, AssertionError) as error:  # torch has one for an unknown name, another for what it lacks
-        said = str(error).partition("\n")[0]
-        raise UsageError(f"--device {device} cannot be used ({said})", expected="cpu, cuda, mps ...") from error
-    return own
-
-
 def fit(
     lesson: Lesson,
     recipe: Recipe,
@@ -209,7 +192,7 @@ def fit(
     kept = kept or Kept()
     if torch.device(device).type == "cuda":
         torch.cuda.set_device(device)  # whose random state is kept
-    team = _Team.of_this_run(device)
+    team = Team.of_this_run(device)
     state = _read(kept)
     if "done" in state:
         lesson.model.load_state_dict(state["model"])
@@ -266,7 +249,7 @@ def fit(
         now.epoch, now.at, now.total, now.spent = now.epoch + 1, 0, 0.0, 0.0
         if now.epoch <= recipe.epochs:
             now.order = lesson.order(orders)
-        if kept.path is not None:
+        if kept.path is not None and now.epoch <= last:  # after the last pass the weights alone are written, below
             _save(kept.path, kept.of, now, parts, randoms, team)
         if after_pass is not None:
             after_pass(len(now.seconds), held_out)
@@ -290,7 +273,7 @@ def _step(
     optimizer: torch.optim.Optimizer,
     scaler: Any,
     device: str,
-    team: _Team,
+    team: Team,
 ) -> float:
     """One step of the optimizer; the loss before it, the mean of all processes'."""
     optimizer.zero_grad()
@@ -342,7 +325,7 @@ def _must_be_a_number(loss: float, of: str) -> None:
 
 
 def _save(
-    path: Path, of: str, now: _Progress, parts: dict[str, Any], randoms: dict[str, np.random.Generator], team: _Team
+    path: Path, of: str, now: _Progress, parts: dict[str, Any], randoms: dict[str, np.random.Generator], team: Team
 ) -> None:
     chance = team.gathered(
         {
@@ -375,7 +358,7 @@ def _another(kept: Kept) -> UserError:
 
 
 def _resume(
-    kept: Kept, state: dict[str, Any], parts: dict[str, Any], randoms: dict[str, np.random.Generator], team: _Team
+    kept: Kept, state: dict[str, Any], parts: dict[str, Any], randoms: dict[str, np.random.Generator], team: Team
 ) -> _Progress:
     if len(state["chance"]) != team.size:
         raise _another(kept)
@@ -389,68 +372,3 @@ def _resume(
         random.bit_generator.state = mine[name]
     progress = state["progress"]
     return _Progress(**{**progress, "order": progress["order"].numpy()})
-
-
-class _Team:
-    """The processes of one training: this one alone, or several that `accelerate launch` started.
-
-    Attributes:
-        rank: number of this process.
-        size: how many there are.
-    """
-
-    def __init__(self, accelerator: Any) -> None:
-        self._accelerator = accelerator
-        self.rank = accelerator.process_index if accelerator else 0
-        self.size = accelerator.num_processes if accelerator else 1
-
-    @classmethod
-    def of_this_run(cls, device: str) -> _Team:
-        if int(os.environ.get("WORLD_SIZE", "1")) == 1:
-            return cls(None)
-        try:
-            from accelerate import Accelerator, DistributedDataParallelKwargs
-        except ModuleNotFoundError as error:
-            raise missing_extra("accelerate", "train", "several processes") from error
-        unused = DistributedDataParallelKwargs(find_unused_parameters=True)
-        return cls(Accelerator(cpu=torch.device(device).type == "cpu", kwargs_handlers=[unused]))
-
-    def share(self, model: nn.Module) -> nn.Module:
-        return self._accelerator.prepare_model(model) if self._accelerator else model
-
-    def mine(self, rows: NDArray[np.integer]) -> NDArray[np.integer]:
-        """This process's part of a batch; of one too small for all, the whole."""
-        return rows[self.rank :: self.size] if len(rows) >= self.size else rows
-
-    def alone(self, model: nn.Module) -> AbstractContextManager[object]:
-        """Where gradients are not yet exchanged."""
-        return self._accelerator.no_sync(model) if self._accelerator else nullcontext()
-
-    def agreed(self, value: T) -> T:
-        """The first process's value: clocks and rounding differ, but all must stop, save and go on together."""
-        if not self._accelerator:
-            return value
-        from accelerate.utils import broadcast_object_list
-
-        values: list[T] = broadcast_object_list([value])
-        return values[0]
-
-    def mean(self, value: float) -> float:
-        """The mean of the processes' values."""
-        if not self._accelerator:
-            return value
-        here = torch.tensor(value, device=self._accelerator.device)
-        return float(self._accelerator.reduce(here, reduction="mean"))
-
-    def gathered(self, value: dict[str, Any]) -> Sequence[dict[str, Any]]:
-        """The values of all processes."""
-        if not self._accelerator:
-            return [value]
-        from accelerate.utils import gather_object
-
-        gathered: list[dict[str, Any]] = gather_object([value])
-        return gathered
-
-    def wait(self) -> None:
-        if self._accelerator:
-            self._accelerator.wait_for_everyone()

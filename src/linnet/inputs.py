@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -31,6 +32,28 @@ def open_text(path: str | Path, expected: str) -> Iterator[TextIO]:
         raise UserError("not text", where=str(path), expected=expected) from error
     except Exception as error:
         raise_readable(error, str(path))
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file.
+
+    Raises:
+        UserError: it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise_readable(error, str(path))
+        raise
+
+
+def names_of(paths: Sequence[Path], reserved: str = "") -> list[str]:
+    """What to call each table: its file's name where that tells them apart, and is not reserved."""
+    names = [path.name for path in paths]
+    if len(set(names)) < len(names) or reserved in names:
+        names = [f"{number}: {path.parent.name}/{path.name}" for number, path in enumerate(paths, 1)]
+    return names
 
 
 def read_groups(path: Path) -> dict[str, str]:

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from linnet.sibling_groups import SiblingGroups
+from linnet.sibling_groups import SiblingGroups, ranges
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class PathTargets:
         first_S = groups.start[groups_S]
         size_S = groups.start[groups_S + 1] - first_S
         offset_S = np.cumsum(size_S) - size_S
-        flat = np.repeat(first_S - offset_S + rows_S * len(groups), size_S) + np.arange(size_S.sum())
+        flat = ranges(first_S + rows_S * len(groups), size_S)
         at_S = offset_S + columns_S - first_S
         target = at_S
         hidden = np.empty(0, np.int64)

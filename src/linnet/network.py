@@ -13,11 +13,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from linnet import devices
 from linnet.checkpoint import Checkpoint
 from linnet.compiled import Compiled
 from linnet.encoders import hybrid
 from linnet.encoders.hybrid import Batch
-from linnet.errors import UsageError, UserError
+from linnet.errors import UserError
 from linnet.kmers import KmerReader, Reading
 from linnet.model import Model, build
 from linnet.rank_scores import RankScores
@@ -58,7 +59,8 @@ class Network:
         self.taxonomy, self.calibration, self.labels = checkpoint.taxonomy, checkpoint.calibration, checkpoint.labels
         self.reader = KmerReader(np.asarray(checkpoint.tensors["encoder.log_odds_V"], np.float32))
         self.groups = SiblingGroups(checkpoint.taxonomy)
-        self._model = _on_device(_model(checkpoint, self.groups), running.device)
+        with devices.used(running.device):
+            self._model = _model(checkpoint, self.groups).to(running.device)
         self._encoder = self._model.encoder
         self._encoder.bf16 = running.precision == "bf16"
         self.filled = 0
@@ -131,15 +133,6 @@ def _chosen(running: Running) -> str:
         return running.engine
     fits = running.precision == "fp32" and running.device == "cpu" and find_spec("openvino") is not None
     return "openvino" if fits else "torch"
-
-
-def _on_device(model: Model, device: str) -> Model:
-    try:
-        return model.to(device)
-    except (RuntimeError, AssertionError) as error:  # torch has one for an unknown name, another for what it lacks
-        raise UsageError(
-            f"--device {device} cannot be used ({str(error).partition(chr(10))[0]})", expected="cpu, cuda, mps ..."
-        ) from error
 
 
 def _model(checkpoint: Checkpoint, groups: SiblingGroups) -> Model:

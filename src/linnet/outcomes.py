@@ -171,7 +171,7 @@ def _deepest_known(path: NamePath, in_reference: Callable[[NamePath], bool]) -> 
 
 def _membership(known: Iterable[Lineage]) -> Callable[[NamePath], bool]:
     """A question to a reference: does it hold this path? Ranks that the path leaves out are not compared."""
-    paths = {_names(lineage) for lineage in known}
+    paths = {names(lineage) for lineage in known}
 
     @cache
     def at(levels: tuple[int, ...]) -> set[NamePath]:
@@ -202,14 +202,15 @@ def _true_path(query: str, truth: Mapping[str, Lineage]) -> NamePath:
             where=f"query '{query}'",
             remedy="Add it to the truth, or leave it out of the queries.",
         )
-    return _names(truth[query])
+    return names(truth[query])
 
 
-def _names(lineage: Lineage) -> NamePath:
-    return tuple(_spelt(taxon.name) if taxon else None for taxon in canonical(lineage))
+def names(lineage: Lineage) -> NamePath:
+    """The names at the seven ranks, spelt as they are compared; None where the lineage has none."""
+    return tuple(spelt(taxon.name) if taxon else None for taxon in canonical(lineage))
 
 
-def _spelt(name: str) -> str:
+def spelt(name: str) -> str:
     """A name as it is compared: tools that cannot write blanks (vsearch, say) put underscores in their stead."""
     return name.replace("_", " ")
 
@@ -226,7 +227,7 @@ def _answer(prediction: Prediction | None) -> _Answer:
             rank = CANONICAL.get(taxon.rank)
             level = RANKS.index(rank) if rank else -1
             if level >= 0 and names[level] is None:
-                names[level], confidence[level] = _spelt(taxon.name), p
+                names[level], confidence[level] = spelt(taxon.name), p
                 path_confidence[level] = lowest if scored else math.nan
     return _Answer(tuple(names), tuple(confidence), tuple(path_confidence))
 

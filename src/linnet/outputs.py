@@ -42,20 +42,38 @@ def open_output(path: str | Path | None) -> Iterator[TextIO]:
             with given.open("w", encoding="utf-8", newline="") as file:  # a pipe or device: not to be renamed over
                 yield file
             return
-        temporary = path.with_name(f".{os.getpid()}.{path.name}")  # the ending tells how to compress
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _unwritable(error, path) from error
+    with whole(path) as temporary, xopen(temporary, "wt", encoding="utf-8", newline="", threads=0) as file:
+        yield file
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A name to write a file under, beside `path`, which it gets when it is written to its end; else it goes away.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    path = path.resolve()  # the file that a link points to is renewed, not the link
+    temporary = path.with_name(f".{os.getpid()}.{path.name}")  # the ending tells how to compress
+    try:
         try:
-            with xopen(temporary, "wt", encoding="utf-8", newline="", threads=0) as file:
-                yield file
+            yield temporary
             temporary.replace(path)
         finally:
             with suppress(OSError):
                 temporary.unlink(missing_ok=True)
+    except BrokenPipeError:
+        raise
     except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise UserError(
-            f"cannot be written ({error.strerror})", where=str(path), remedy="Choose another --out."
-        ) from error
+        raise _unwritable(error, path) from error
+
+
+def _unwritable(error: OSError, path: Path) -> UserError:
+    return UserError(f"cannot be written ({error.strerror})", where=str(path), remedy="Choose another --out.")
 
 
 def reported(items: Iterable[T], say: Callable[[str], None]) -> Iterator[T]:
@@ -73,8 +91,3 @@ def write_predictions(predictions: Iterable[Prediction], path: Path | None, form
     writer = formats.load(format or formats.for_path(path))
     with open_output(path) as file:
         writer.write(predictions, file)
-
-
-def main_process() -> bool:
-    """Whether this process is the one that speaks and writes; of several started by `accelerate launch`, one is."""
-    return int(os.environ.get("RANK", "0")) == 0

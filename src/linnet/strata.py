@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.metrics import wilson
-from linnet.outcomes import Outcomes
-from linnet.taxonomy import RANKS, Lineage, canonical
+from linnet.outcomes import NamePath, Outcomes, names
+from linnet.taxonomy import RANKS, Lineage
 
 FEW = 20
 """Queries below which a share is hardly worth telling."""
@@ -83,12 +83,12 @@ class ReferenceCounts:
     """How many references each taxon has, by name; ranks that a lineage leaves out may be anything."""
 
     def __init__(self, references: Iterable[Lineage]) -> None:
-        self._of_path = Counter(_path(lineage) for lineage in references)
-        self._tables: dict[tuple[int, ...], Counter[tuple[str | None, ...]]] = {}
+        self._of_path = Counter(names(lineage) for lineage in references)
+        self._tables: dict[tuple[int, ...], Counter[NamePath]] = {}
 
     def __call__(self, lineage: Lineage, rank: str) -> int:
         """References of a lineage's taxon at a rank that it reaches."""
-        path = _path(lineage)[: RANKS.index(rank) + 1]
+        path = names(lineage)[: RANKS.index(rank) + 1]
         levels = tuple(level for level, name in enumerate(path) if name is not None)
         if levels not in self._tables:
             table = self._tables[levels] = Counter()
@@ -100,7 +100,3 @@ class ReferenceCounts:
 def reference_counts(outcomes: Outcomes, truth: Mapping[str, Lineage], counts: ReferenceCounts) -> NDArray[np.float64]:
     """float64 (n,): how many references the true taxon of each query has at the outcomes' rank."""
     return np.array([counts(truth[query], outcomes.rank) for query in outcomes.queries], np.float64)
-
-
-def _path(lineage: Lineage) -> tuple[str | None, ...]:
-    return tuple(taxon.name.replace("_", " ") if taxon else None for taxon in canonical(lineage))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from linnet.losses import SoftTargets
 from linnet.prediction import Posterior
-from linnet.sibling_groups import SiblingGroups
+from linnet.sibling_groups import SiblingGroups, ranges
 from linnet.taxonomy import Taxonomy
 
 PLACES = 16
@@ -60,7 +60,7 @@ class Answers:
         """Those of some references, in this order."""
         chosen = np.asarray(rows, np.int64)
         count = (self.start[1:] - self.start[:-1])[chosen]
-        at = _ranges(self.start[chosen], count)
+        at = ranges(self.start[chosen], count)
         return Answers(self.taxonomy, np.concatenate([[0], np.cumsum(count)]), self.node[at], self.p[at])
 
     def joined(self, others: Answers) -> Answers:
@@ -144,14 +144,14 @@ class Lessons:
             taught: which of them; of the others, decoys say, the teacher says nothing.
         """
         count = np.where(taught, self.start[rows + 1] - self.start[rows], 0)
-        steps_S = _ranges(self.start[rows], count)
+        steps_S = ranges(self.start[rows], count)
         row_S = np.repeat(np.arange(len(rows)), count)
         group_S = self.group[steps_S]
         first_S, size_S = self.groups.start[group_S], np.diff(self.groups.start)[group_S]
         offset_S = np.cumsum(size_S) - size_S
-        flat = _ranges(first_S + row_S * len(self.groups), size_S)
+        flat = ranges(first_S + row_S * len(self.groups), size_S)
         entries_S = np.diff(self.entry)[steps_S]
-        entry = _ranges(self.entry[steps_S], entries_S)
+        entry = ranges(self.entry[steps_S], entries_S)
         step_E = np.repeat(np.arange(len(steps_S)), entries_S)
         share = self.share[entry]
         return SoftTargets(
@@ -202,9 +202,3 @@ def _shares(
         total = sum(soft.values())
         shares.update((column, mass * s / total) for column, s in soft.items())
     return steps
-
-
-def _ranges(start: NDArray[np.integer], count: NDArray[np.integer]) -> NDArray[np.int64]:
-    """start[0], start[0] + 1 ... for count[0] numbers, then those of the next."""
-    offset = np.cumsum(count) - count
-    return np.asarray(np.repeat(start - offset, count) + np.arange(int(count.sum())), np.int64)

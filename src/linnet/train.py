@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import linnet
-from linnet import calibrate, fitting, split
+from linnet import calibrate, fitting
 from linnet.baselines import Commonest, Nearest
 from linnet.calibrate import Calibration, Steps
 from linnet.checkpoint import Checkpoint
@@ -23,11 +22,11 @@ from linnet.errors import UserError, require
 from linnet.families import rrna
 from linnet.families.rrna import References
 from linnet.fitting import AfterPass, Keeping, Kept, Log, Recipe
-from linnet.kmers import BLOCK, KmerReader, count_all, log_odds
+from linnet.kmers import BLOCK, count_all, log_odds
 from linnet.losses import PathTargets, path_loss, soft_loss
 from linnet.model import Model
 from linnet.prediction import Posterior, Prediction
-from linnet.records import reverse_complement
+from linnet.preparation import HeldOut, Labelled, digest_of_run, prepare, subset, usable, views
 from linnet.sibling_groups import SiblingGroups
 from linnet.taxonomy import Lineage, Taxonomy
 from linnet.teaching import Teaching
@@ -60,36 +59,8 @@ class Config:
         require(0 <= self.seed < 2**32, f"seed {self.seed}", "0 to 4294967295")
 
 
-SHORTEST = 50
-"""Bases that a reference must have to be of use; ambiguous ones do not count."""
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """References and what is known of each: node of the tree, and whether it is new below that node."""
-
-    sequences: Sequence[str]
-    nodes: NDArray[np.int64]
-    new: NDArray[np.bool_]
-
-
 Teach = Callable[[Labelled, SiblingGroups], Teaching]
 """References and the columns of the student's head -> what a teacher says of them."""
-
-
-@dataclass(frozen=True)
-class HeldOut:
-    """Predictions for records set aside, to measure a model by.
-
-    Attributes:
-        known: lineages of the records that it was fitted on.
-        natural: ids of records set aside at random; the others' clades were hidden on purpose.
-    """
-
-    predictions: dict[str, Prediction]
-    truth: dict[str, Lineage]
-    known: set[Lineage]
-    natural: list[str]
 
 
 def train(
@@ -119,45 +90,30 @@ def train(
     Raises:
         UserError: too few references to learn from.
     """
-    ids = usable(sequences, lineages, log)
-    if len(ids) < 10:
-        raise UserError(f"{len(ids)} usable references", expected="10 or more, with lineages")
-    random, keeping = np.random.default_rng(config.seed if split_seed is None else split_seed), keeping or Keeping()
-    texts, turned = one_strand([sequences[i] for i in ids], config.model.encoder.k)
-    if turned:
-        log(f"{turned:,} references read as the other strand and were turned")
-    labels = [lineages[i] for i in ids]
-    full = Taxonomy.from_lineages(labels)
-    if full.homonyms:
-        example = next(iter(full.homonyms))
-        log(f"names borne by several taxa: {len(full.homonyms):,}, '{example}' for one; their paths keep them apart")
-    nodes = np.array([full.find(label)[0] for label in labels])
-    at_random = split.at_random([(groups or {}).get(i, i) for i in ids], config.hold_out, random)
-    hidden = split.whole_clades(full, nodes, config.hidden_clades, random)
-    fitted = ~(at_random | hidden)
-
-    tree = Taxonomy.from_lineages(label for label, f in zip(labels, fitted, strict=True) if f)
-    log(f"{fitted.sum():,} to fit, {(~fitted).sum():,} held out, {hidden.sum():,} of them in hidden clades")
-    data = labelled(texts, labels, tree)
-    references = digest(ids, texts, labels)
-    of = digest_of_run(references, asdict(config), fitted)
-    kept = keeping.file(f"seed-{config.seed}.first", of)
-    checked = subset(data, at_random & ~hidden) if after_pass else None
-    model = fit(subset(data, fitted), tree, config, log, kept, teach, checked, after_pass)
-    held = np.flatnonzero(~fitted)
-    calibration, views = _calibrate(model, subset(data, ~fitted), at_random[held] & ~hidden[held], config, log)
-    network = CompactNetwork(model.tensors(), tree, calibration)
-    held_out = HeldOut(
-        predictions={p.record_id: p for p in _predict(network, tree, [ids[i] for i in held], views)},
-        truth={ids[i]: labels[i] for i in held},
-        known={label for label, f in zip(labels, fitted, strict=True) if f},
-        natural=[ids[i] for i in held if not hidden[i]],
+    keeping = keeping or Keeping()
+    prepared = prepare(
+        sequences,
+        lineages,
+        groups,
+        k=config.model.encoder.k,
+        hold_out=config.hold_out,
+        hidden_clades=config.hidden_clades,
+        seed=config.seed if split_seed is None else split_seed,
+        log=log,
     )
+    fitted, tree, data = prepared.fitted, prepared.tree, prepared.data
+    of = digest_of_run(prepared.digest, asdict(config), fitted)
+    kept = keeping.file(f"seed-{config.seed}.first", of)
+    checked = subset(data, prepared.natural) if after_pass else None
+    model = fit(subset(data, fitted), tree, config, log, kept, teach, checked, after_pass)
+    calibration, seen = _calibrate(model, subset(data, ~fitted), prepared.natural[~fitted], config, log)
+    network = CompactNetwork(model.tensors(), tree, calibration)
+    held_out = prepared.held_out(_predict(network, tree, prepared.held_ids, seen))
     if config.refit:
-        log(f"fitting again on all {len(ids):,}")
-        tree = full
+        log(f"fitting again on all {len(fitted):,}")
+        tree = prepared.full
         kept = keeping.file(f"seed-{config.seed}.again", of)
-        model = fit(labelled(texts, labels, tree), tree, config, log, kept, teach)
+        model = fit(prepared.everything(), tree, config, log, kept, teach)
         calibration = calibration.stretch(SiblingGroups(tree).levels)
     return (
         Checkpoint(
@@ -174,9 +130,9 @@ def train(
             taxonomy=tree,
             calibration=calibration,
             origin={
-                "references": len(ids),
+                "references": len(fitted),
                 "taxa": len(tree),
-                "references_sha256": references,
+                "references_sha256": prepared.digest,
             },
         ),
         held_out,
@@ -280,16 +236,6 @@ class CompactLesson:
         return total / len(rows)
 
 
-def views(
-    references: References, data: Labelled, chosen: NDArray[np.integer], random: np.random.Generator
-) -> tuple[list[str], NDArray[np.int64], NDArray[np.bool_]]:
-    """What a step sees of the references chosen, decoys among them, and the right answers."""
-    decoys = random.random(len(chosen)) < references.views.decoys
-    draw = (references.decoy if is_decoy else references.draw for is_decoy in decoys)
-    seen = [f(int(i), random) for f, i in zip(draw, chosen, strict=True)]
-    return seen, np.where(decoys, 0, data.nodes[chosen]), decoys | data.new[chosen]
-
-
 # ---------------------------------------------------------------------- held-out records
 
 
@@ -327,51 +273,3 @@ def _predict(network: CompactNetwork, tree: Taxonomy, ids: Sequence[str], views:
         posterior = Posterior(tree, network.place(reading))
         predictions += descend(posterior, ids[a : a + BLOCK], reading.strand, lineages)
     return predictions
-
-
-# ---------------------------------------------------------------------- references
-
-
-def usable(sequences: Mapping[str, str], lineages: Mapping[str, Lineage], log: Log) -> list[str]:
-    """Ids of the references that have a lineage and bases enough."""
-    labelled = [i for i in sequences if lineages.get(i)]
-    usable = [i for i in labelled if sum(map(sequences[i].count, "ACGT")) >= SHORTEST]
-    log(
-        f"{len(usable):,} references; left out: {len(sequences) - len(labelled):,} without a lineage, "
-        f"{len(labelled) - len(usable):,} with fewer than {SHORTEST} unambiguous bases"
-    )
-    return usable
-
-
-def one_strand(sequences: list[str], k: int) -> tuple[list[str], int]:
-    """The references, with those turned that read more like the others reversed, and how many."""
-    strands = KmerReader(log_odds(count_all(sequences, k))).strands(sequences)
-    texts = [reverse_complement(s) if t == "-" else s for s, t in zip(sequences, strands, strict=True)]
-    return texts, strands.count("-")
-
-
-def labelled(texts: Sequence[str], labels: Sequence[Lineage], tree: Taxonomy) -> Labelled:
-    found = [tree.find(label) for label in labels]
-    return Labelled(
-        texts,
-        np.array([node for node, _ in found], np.int64),
-        np.array([depth < len(label) for (_, depth), label in zip(found, labels, strict=True)]),
-    )
-
-
-def subset(data: Labelled, chosen: NDArray[np.bool_]) -> Labelled:
-    return Labelled([data.sequences[i] for i in np.flatnonzero(chosen).tolist()], data.nodes[chosen], data.new[chosen])
-
-
-def digest(ids: Sequence[str], texts: Sequence[str], labels: Sequence[Lineage]) -> str:
-    h = hashlib.sha256()
-    for id, text, label in zip(ids, texts, labels, strict=True):
-        h.update(f"{id}\t{text}\t{';'.join(t.name for t in label)}\n".encode())
-    return h.hexdigest()
-
-
-def digest_of_run(references: str, settings: Mapping[str, Any], fitted: NDArray[np.bool_]) -> str:
-    """Tells a training from every other: what it learns from, its settings, the versions that run it."""
-    split = hashlib.sha256(fitted.tobytes()).hexdigest()
-    text = f"{references}\n{settings}\n{split}\n{torch.__version__}\n{linnet.__version__}"
-    return hashlib.sha256(text.encode()).hexdigest()

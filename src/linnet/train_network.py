@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -14,11 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import linnet
-from linnet import calibrate, fine_tuning, fitting, split
+from linnet import calibrate, devices, fine_tuning, fitting
 from linnet.calibrate import Calibration, Steps
-from linnet.checkpoint import Checkpoint
+from linnet.checkpoint import Checkpoint, weights_sha256
 from linnet.decode import LineageCache, descend
-from linnet.errors import UserError, require
+from linnet.errors import require
 from linnet.families import rrna_network
 from linnet.families.rrna import References
 from linnet.fitting import AfterPass, Keeping, Kept, Log, Recipe
@@ -27,11 +26,11 @@ from linnet.losses import PathTargets, path_loss, rank_loss
 from linnet.model import Model, parameters
 from linnet.network import Network, Running
 from linnet.prediction import Posterior, Prediction
+from linnet.preparation import HeldOut, Labelled, digest_of_run, prepare, subset, views
 from linnet.rank_scores import RankLabels
 from linnet.sibling_groups import SiblingGroups
 from linnet.taxonomy import Lineage, Taxonomy
 from linnet.tokens import Bases, Pieces, Tokenizer
-from linnet.train import HeldOut, Labelled, digest, digest_of_run, labelled, one_strand, subset, usable, views
 
 STRAND_K = 7
 """Length of the k-mers by which a read's strand is told."""
@@ -92,56 +91,40 @@ def train(
     Raises:
         UserError: too few references to learn from; a `start` that is no network over tokens.
     """
-    device, keeping = fitting.own_device(device), keeping or Keeping()
-    ids = usable(sequences, lineages, log)
-    if len(ids) < 10:
-        raise UserError(f"{len(ids)} usable references", expected="10 or more, with lineages")
-    texts, turned = one_strand([sequences[i] for i in ids], STRAND_K)
-    if turned:
-        log(f"{turned:,} references read as the other strand and were turned")
-    labels = [lineages[i] for i in ids]
+    device, keeping = devices.own(device), keeping or Keeping()
+    prepared = prepare(
+        sequences,
+        lineages,
+        groups,
+        k=STRAND_K,
+        hold_out=config.hold_out,
+        hidden_clades=config.hidden_clades,
+        seed=config.seed if split_seed is None else split_seed,
+        log=log,
+    )
     if start is not None:
         config = replace(config, model=replace(config.model, encoder=fine_tuning.encoder(start)))
         tokenizer = fine_tuning.tokenizer(start, tokenizer)
         log("the encoder's settings are those of the model to begin with")
-    reader = _tokenizer(config, tokenizer, texts)
-    random = np.random.default_rng(config.seed if split_seed is None else split_seed)
-    full = Taxonomy.from_lineages(labels)
-    nodes = np.array([full.find(label)[0] for label in labels])
-    at_random = split.at_random([(groups or {}).get(i, i) for i in ids], config.hold_out, random)
-    hidden = split.whole_clades(full, nodes, config.hidden_clades, random)
-    fitted = ~(at_random | hidden)
-    log(f"{fitted.sum():,} to fit, {(~fitted).sum():,} held out, {hidden.sum():,} of them in hidden clades")
-
-    references = digest(ids, texts, labels)
-    settings = {**asdict(config), "start": _origin(start), "tokenizer": _vocabulary(reader)}
-    of = digest_of_run(references, settings, fitted)
-    tree = Taxonomy.from_lineages(label for label, f in zip(labels, fitted, strict=True) if f)
-    data = labelled(texts, labels, tree)
-    kept, held = subset(data, fitted), subset(data, ~fitted)
-    lesson = NetworkLesson(kept, held, tree, config, reader, device, start)
+    reader = _tokenizer(config, tokenizer, prepared.texts)
+    settings = {**asdict(config), "start": weights_sha256(start) if start else None, "tokenizer": _vocabulary(reader)}
+    fitted, full = prepared.fitted, prepared.full
+    of = digest_of_run(prepared.digest, settings, fitted)
+    kept, held = subset(prepared.data, fitted), subset(prepared.data, ~fitted)
+    lesson = NetworkLesson(kept, held, prepared.tree, config, reader, device, start)
     log(f"{parameters(lesson.model):,} parameters")
     if start is not None:
         log(f"{lesson.copied:,} rows of the head are those of taxa or labels that the model to begin with knew")
         log("note: held-out references may be among those that the model to begin with was trained on")
     found = lesson.fit(log, keeping.file(f"seed-{config.seed}.first", of), after_pass=after_pass)
-    odds = log_odds(count_all(texts, STRAND_K))
-    calibration, ranks = _calibrate(lesson, odds, at_random[~fitted] & ~hidden[~fitted])
+    odds = log_odds(count_all(prepared.texts, STRAND_K))
+    calibration, ranks = _calibrate(lesson, odds, prepared.natural[~fitted])
     first = _checkpoint(lesson, odds, calibration, ranks)
-    held_out = HeldOut(
-        predictions={
-            p.record_id: p
-            for p in _predict(first, [i for i, f in zip(ids, fitted, strict=True) if not f], held, device)
-        },
-        truth={i: label for i, label, f in zip(ids, labels, fitted, strict=True) if not f},
-        known={label for label, f in zip(labels, fitted, strict=True) if f},
-        natural=[i for i, r, h in zip(ids, at_random, hidden, strict=True) if r and not h],
-    )
+    held_out = prepared.held_out(_predict(first, prepared.held_ids, held, device))
     checkpoint, passes = first, found.epoch
     if config.refit and not fitted.all():
-        log(f"fitting again on all {len(ids):,}, for {passes} passes")
-        everything = labelled(texts, labels, full)
-        lesson = NetworkLesson(everything, None, full, config, reader, device, start)
+        log(f"fitting again on all {len(fitted):,}, for {passes} passes")
+        lesson = NetworkLesson(prepared.everything(), None, full, config, reader, device, start)
         lesson.fit(log, keeping.file(f"seed-{config.seed}.again", of), until=passes)
         if ranks is not None:
             assert lesson.labels is not None
@@ -151,7 +134,7 @@ def train(
     if start is not None:
         checkpoint.origin["start"] = {"weights": settings["start"], "references": start.origin.get("references_sha256")}
     checkpoint.origin.update(
-        references=len(ids), taxa=len(checkpoint.taxonomy), references_sha256=references,
+        references=len(fitted), taxa=len(checkpoint.taxonomy), references_sha256=prepared.digest,
         passes=passes, loss_held_out=list(found.checks), seconds=[round(s, 1) for s in found.seconds],
     )  # fmt: skip
     return checkpoint, held_out
@@ -319,11 +302,3 @@ def _vocabulary(tokenizer: Tokenizer) -> str | None:
     return tokenizer.json if isinstance(tokenizer, Pieces) else None
 
 
-def _origin(start: Checkpoint | None) -> str | None:
-    """What tells a model to begin with from others."""
-    if start is None:
-        return None
-    h = hashlib.sha256()
-    for name in sorted(start.tensors):
-        h.update(np.ascontiguousarray(start.tensors[name]).tobytes())
-    return h.hexdigest()

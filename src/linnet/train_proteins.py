@@ -24,8 +24,8 @@ from linnet.families.proteins import ProteinModel
 from linnet.fitting import Log, Recipe
 from linnet.light_head import path_loss
 from linnet.prediction import Prediction
+from linnet.preparation import HeldOut
 from linnet.taxonomy import Taxonomy
-from linnet.train import HeldOut
 
 BLOCK = 512
 """Proteins judged at once."""

@@ -12,12 +12,14 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from linnet.checkpoint import Checkpoint, check_free, save
+from linnet.columns import aligned
 from linnet.errors import UserError
 from linnet.evaluate import Evaluation, evaluate, explanation, table
 from linnet.fitting import Log
-from linnet.outputs import main_process, open_output
+from linnet.outputs import open_output
 from linnet.prediction import DEFAULT_CONFIDENCE
-from linnet.train import HeldOut
+from linnet.preparation import HeldOut
+from linnet.processes import main_process
 
 Train = Callable[[int, int], tuple[Checkpoint, HeldOut]]
 """Seed of the training, seed of the choice of held-out references -> a model, and what it says of those."""
@@ -138,5 +140,4 @@ def as_table(summary: Mapping[str, Mapping[str, Mapping[str, float]]]) -> str:
         figures = [found.get(name) for name in FIGURES.values()]
         cells = [f"{100 * f['mean']:.2f} ± {100 * f['sd']:.2f}" if f else "-" for f in figures]
         rows.append([rank, *cells])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return "\n".join("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(aligned(rows))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from linnet.errors import UserError
+from linnet.outputs import whole
 
 
 def write(path: Path, state: Mapping[str, Any]) -> None:
@@ -22,12 +22,8 @@ def write(path: Path, state: Mapping[str, Any]) -> None:
     tensors: dict[str, Tensor] = {}
     values = json.dumps(_take_out(state, tensors))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with whole(path) as temporary:
         save_file(tensors, temporary, metadata={"values": values})
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -17,8 +17,8 @@ from linnet.errors import UserError, missing_extra
 from linnet.fitting import AfterPass, Log
 from linnet.options import build
 from linnet.outputs import open_output
+from linnet.preparation import HeldOut
 from linnet.search_space import OneOf, Space, as_text, name, settings
-from linnet.train import HeldOut
 from linnet.training_runs import figures, measure
 
 Train = Callable[[Any, AfterPass], HeldOut]

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnet import references
+from linnet.columns import aligned
 from linnet.errors import UserError, missing_extra
 from linnet.options import Several, add_flags, build, positive, seeds
 
@@ -107,9 +108,7 @@ def table(found: Distilled) -> str:
                  for g in gains.values()]  # fmt: skip
         rows.append(["  95 % over records", *spans])
         rows.append(["  p, paired seeds", *(f"{g.seeds.p_value:.2g}" if g.seeds else "-" for g in gains.values())])
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([*lines, "", found.verdict])
+    return "\n".join([*aligned(rows), "", found.verdict])
 
 
 def _log(text: str) -> None:

@@ -7,12 +7,12 @@ the same command is given again. Several GPUs share a language model's work: acc
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from linnet import processes
 from linnet.errors import UsageError, UserError, missing_extra
 from linnet.options import positive
 
@@ -52,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     from linnet.embed import embed
-    from linnet.outputs import main_process
+    from linnet.processes import main_process
 
     _check(args)
     started = time.monotonic()
@@ -74,7 +74,7 @@ def _check(args: argparse.Namespace) -> None:
     fixed = [name for name in ("windows", "window", "pooling", "strands") if name in given]
     if args.published and fixed:
         raise UsageError(f"--published with --{_flag(fixed[0])}", expected="one of them")
-    if args.encoder != "genome_lm" and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if args.encoder != "genome_lm" and processes.size() > 1:
         raise UsageError(
             f"several processes with --encoder {args.encoder}", expected="one",
             remedy="Only a language model's work is shared: start linnet by itself.",
@@ -98,14 +98,14 @@ def _embedder(args: argparse.Namespace) -> tuple[Embedder, str]:
     try:
         import torch
 
+        from linnet import devices
         from linnet.encoders import genome_lm
-        from linnet.fitting import own_device
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
         raise missing_extra("torch", "train", f"--encoder {args.encoder}") from error
     torch.set_num_threads(args.threads)
-    device = own_device(args.device)
+    device = devices.own(args.device)
     names = ("windows", "window", "pooling", "strands", "published")
     config = genome_lm.Config(**{n: getattr(args, n) for n in names if getattr(args, n) is not None})
     more: dict[str, Any] = {} if args.batch_tokens is None else {"batch_tokens": args.batch_tokens}

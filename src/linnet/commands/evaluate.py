@@ -26,12 +26,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnet.errors import UsageError, UserError
-from linnet.inputs import open_text
+from linnet.inputs import names_of, open_text
 from linnet.options import positive, probability
 
 if TYPE_CHECKING:
     from linnet.prediction import Prediction
-    from linnet.taxonomy import Taxonomy
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -77,7 +76,7 @@ def _judge_records(args: argparse.Namespace) -> None:
     from linnet.formats import read_predictions
     from linnet.lineages import read_lineages
 
-    names = _names(args.predictions)
+    names = names_of(args.predictions)
     truth = {i: row for i, row in read_lineages(args.truth).lineages.items() if row}
     known = set(read_lineages(args.reference).lineages.values()) - {()} if args.reference else None
     queries = _ids(args.queries) if args.queries else list(truth)
@@ -123,7 +122,7 @@ def _judge_contigs(args: argparse.Namespace) -> None:
     from linnet.lineages import read_lineages
     from linnet.ncbi import read_taxdump
 
-    names = _names(args.predictions)
+    names = names_of(args.predictions)
     taxonomy = read_taxdump(args.taxonomy) if args.taxonomy else None
     gold = read_gold_standard(args.truth, taxonomy)
     for note, count in gold.notes.items():
@@ -135,9 +134,11 @@ def _judge_contigs(args: argparse.Namespace) -> None:
     known = None
     if args.reference:
         known = set(read_lineages(args.reference, taxonomy=taxonomy).lineages.values()) - {()}
-    before = _read_calls(args.before, taxonomy) if args.before else None
-    tables = {name: _read_calls(path, taxonomy) for name, path in zip(names, args.predictions, strict=True)}
-    _check_ids(tables if before is None else {**tables, str(args.before): before}, lengths, "--contigs")
+    before = evaluation.read_calls(args.before, lengths, taxonomy) if args.before else None
+    tables = {
+        name: evaluation.read_calls(path, lengths, taxonomy)
+        for name, path in zip(names, args.predictions, strict=True)
+    }
     with threadpool_limits(limits=1):
         results = {
             name: evaluation.evaluate_contigs(
@@ -160,27 +161,6 @@ def _judge_contigs(args: argparse.Namespace) -> None:
         print(f"{first} less {name}, per cent (95 % interval, genomes resampled)")
         print(f"{evaluation.differences(comparison)}\n")
     _write(args.out, results, comparisons, first)
-
-
-def _read_calls(path: Path, taxonomy: Taxonomy | None) -> dict[str, Prediction]:
-    """One of linnet's tables, or what a search tool wrote."""
-    from linnet import formats
-
-    with open_text(path, "a table of predictions or labels") as file:
-        head = next((line.rstrip("\r\n") for line in file if line.strip()), "")
-    if any(formats.load(name).recognises(head) for name in ("jsonl", "tsv", "csv")):
-        return formats.read_predictions(path)
-    from linnet.labels import predictions, read_labels
-
-    return predictions(read_labels(path, taxonomy))
-
-
-def _names(paths: list[Path]) -> list[str]:
-    """What to call each table: its file's name, where that tells them apart."""
-    names = [p.name for p in paths]
-    if len(set(names)) < len(names):
-        names = [f"{number}: {p.parent.name}/{p.name}" for number, p in enumerate(paths, 1)]
-    return names
 
 
 def _check_ids(tables: Mapping[str, Mapping[str, Prediction]], ids: Iterable[str], flag: str) -> None:

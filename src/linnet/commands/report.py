@@ -118,20 +118,24 @@ def _contigs(args: argparse.Namespace) -> None:
     import numpy as np
 
     import linnet
-    from linnet.contig_examination import Settings, examine_contigs
+    from linnet.contig_examination import BEFORE, Settings, examine_contigs
+    from linnet.inputs import names_of, sha256
     from linnet.report.contigs_page import check, render
 
+    if len({path.resolve() for path in args.tables}) < len(args.tables):
+        raise UsageError("one table is named twice", remedy="Name each once.")
+    names = names_of(args.tables, BEFORE)
     files = {
-        **{f"table '{name}'": path for name, path in zip(_table_names(args.tables), args.tables, strict=True)},
+        **{f"table '{name}'": path for name, path in zip(names, args.tables, strict=True)},
         "labels before": args.before, "contigs": args.contigs, "changes": args.changes, "truth": args.truth,
         "reference": args.reference, "times": args.times,
     }  # fmt: skip
     files = {what: path for what, path in files.items() if path}
     _check_outputs([*files.values()], [args.out, args.json])
     check(args.tables)
-    digests = [(what, path.name, _digest(path)) for what, path in files.items()]
+    digests = [(what, path.name, sha256(path)) for what, path in files.items()]
     notes: list[str] = []
-    question = _contig_question(args, digests, notes)
+    question = _contig_question(args, names, digests, notes)
     for note in notes:
         _log(note)
     found = examine_contigs(question, Settings(args.confidence, args.resamples or 1000, args.seed), _log)
@@ -140,9 +144,12 @@ def _contigs(args: argparse.Namespace) -> None:
     _write(args, render(found, digests, versions, notes), {**numbers, **found.to_json()})
 
 
-def _contig_question(args: argparse.Namespace, digests: list[tuple[str, str, str]], notes: list[str]) -> ContigQuestion:
+def _contig_question(
+    args: argparse.Namespace, names: list[str], digests: list[tuple[str, str, str]], notes: list[str]
+) -> ContigQuestion:
     from linnet import run_times
-    from linnet.contig_examination import Question, read_calls
+    from linnet.contig_evaluation import read_calls
+    from linnet.contig_examination import Question
     from linnet.contig_transitions import read_reasons
     from linnet.gold_standard import read_gold_standard, read_lengths
     from linnet.lineages import read_lineages
@@ -165,38 +172,16 @@ def _contig_question(args: argparse.Namespace, digests: list[tuple[str, str, str
     if args.reference:
         known = set(read_lineages(args.reference, taxonomy=taxonomy).lineages.values()) - {()}
     runs = run_times.read(args.times) if args.times else []
-    tables = dict(zip(_table_names(args.tables), after, strict=True))
+    tables = dict(zip(names, after, strict=True))
     return Question(lengths, before, tables, reasons, gold, known, runs)
 
 
-def _table_names(paths: list[Path]) -> list[str]:
-    """What to call each table: its file's name where that tells them apart; never what those before are called."""
-    from linnet.contig_examination import BEFORE
-
-    if len({path.resolve() for path in paths}) < len(paths):
-        raise UsageError("one table is named twice", remedy="Name each once.")
-    names = [path.name for path in paths]
-    if len(set(names)) < len(names) or BEFORE in names:
-        names = [f"{number}: {path.parent.name}/{path.name}" for number, path in enumerate(paths, 1)]
-    return names
-
-
-def _digest(path: Path) -> str:
-    import hashlib
-
-    from linnet.inputs import raise_readable
-
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise_readable(error, str(path))
-        raise
-
-
 def _rrna(args: argparse.Namespace) -> None:
+    import numpy as np
+
     import linnet
     from linnet import projection
+    from linnet.embeddings import save_arrays
     from linnet.examine import Settings, embed, examine
     from linnet.regions import parse_region
     from linnet.report.rrna_page import check, render
@@ -222,7 +207,7 @@ def _rrna(args: argparse.Namespace) -> None:
         vectors_NW = embed(models[0].predictor, question.records)
         if vectors_NW is None:
             raise UserError(f"{models[0].name} has no vectors", remedy="Leave out --embeddings.")
-        _save_vectors(args.embeddings, [r.id for r in question.records], vectors_NW)
+        save_arrays(args.embeddings, ids=np.array([r.id for r in question.records]), vectors=vectors_NW)
     numbers = {"linnet": linnet.__version__, "notes": notes, **found.to_json()}
     _write(args, render(found, linnet.__version__, notes), numbers)
 
@@ -332,21 +317,6 @@ def _lineages(path: Path, notes: list[str]) -> Mapping[str, Lineage]:
     table = read_lineages(path)
     notes += [f"{path.name}: {count:,} {note}." for note, count in table.notes.items()]
     return table.lineages
-
-
-def _save_vectors(path: Path, ids: list[str], vectors_NW: Any) -> None:
-    import os
-
-    import numpy as np
-
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    try:
-        np.savez_compressed(temporary, ids=np.array(ids), vectors=vectors_NW)
-        temporary.replace(path)
-    except OSError as error:
-        raise UserError(f"cannot be written ({error.strerror})", where=str(path)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _names(text: str) -> tuple[str, ...]:

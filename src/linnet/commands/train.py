@@ -25,7 +25,6 @@ proteins: TAXONOMY is a taxdump, or another tree that 'linnet code' reads. The t
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -35,17 +34,16 @@ from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from linnet import references
+from linnet import processes, references
 from linnet.errors import UsageError, UserError, missing_extra
 from linnet.options import Several, add_flags, build, names, positive, refuse_foreign, seeds
-from linnet.outputs import main_process
 from linnet.prediction import DEFAULT_CONFIDENCE
 from linnet.records import SequenceRecord, read
 from linnet.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from linnet.checkpoint import Checkpoint
-    from linnet.train import HeldOut
+    from linnet.preparation import HeldOut
 
 _NETWORKS: dict[str, dict[str, str]] = {
     "hybrid": {"model_type": "hybrid"},
@@ -153,9 +151,9 @@ def check_flags(args: argparse.Namespace) -> None:
     if getattr(args, "eggnog", False):
         raise UsageError("--eggnog for genes", expected="it for proteins")
     if args.encoder in _NETWORKS:
-        from linnet.fitting import own_device
+        from linnet import devices
 
-        own_device(args.device)
+        devices.own(args.device)
     elif args.device != "cpu":
         raise UsageError(f"--device {args.device} with --encoder {args.encoder}", expected="a network over tokens")
 
@@ -206,7 +204,7 @@ def _proteins(args: argparse.Namespace) -> None:
     from linnet.checkpoint import save
     from linnet.taxonomies import read_taxonomy
 
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:  # each would write the shards and the model
+    if processes.size() > 1:  # each would write the shards and the model
         raise UsageError("several processes", expected="one process; 'train rrna' can be shared by several")
     family = verb("train_proteins")
     config = build(family.Config(), args)
@@ -279,5 +277,5 @@ def verb(name: str) -> ModuleType:
 
 
 def _log(text: str) -> None:
-    if main_process():
+    if processes.main_process():
         print(f"linnet: {text}", file=sys.stderr, flush=True)

@@ -15,7 +15,6 @@ The held-out references have chosen the settings: measure the model on records t
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
@@ -23,14 +22,14 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linnet import references, search_space
+from linnet import processes, references, search_space
 from linnet.commands import train as training
 from linnet.errors import UsageError
 from linnet.options import add_flags, build, positive
 
 if TYPE_CHECKING:
     from linnet.fitting import AfterPass
-    from linnet.train import HeldOut
+    from linnet.preparation import HeldOut
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -71,7 +70,7 @@ def run(args: argparse.Namespace) -> None:
 
     import torch
 
-    from linnet.train import digest, usable
+    from linnet.preparation import digest, usable
     from linnet.train import train as train_kmer
     from linnet.train_network import train as train_network
     from linnet.tune import Search, tune
@@ -113,7 +112,7 @@ def _check(args: argparse.Namespace, config: Any, space: search_space.Space) -> 
         raise UsageError("every setting is given, so that none is searched", remedy="Leave one of them out.")
     if not config.hold_out:
         raise UsageError("--hold-out 0", expected="more than 0: settings are compared on held-out references")
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+    if processes.size() > 1:
         raise UsageError("several processes", expected="one process; 'linnet train' can be shared by several")
 
 

@@ -7,11 +7,9 @@ pickled weights are not read.
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import json
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
@@ -24,14 +22,17 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
-from linnet.errors import UsageError, UserError, missing_extra, require
+from linnet import devices
+from linnet.errors import UserError, missing_extra, require
+from linnet.inputs import sha256
 from linnet.records import SequenceRecord, reverse_complement
+from linnet.released import source
 from linnet.tokens import tidy
 from linnet.windows import spread
 
 PUBLISHED_TOKENS = 512
 """Tokens that TaxDistill reads of each contig."""
-_HUB = re.compile(r"hf://(?P<repository>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
+_FILES = ("config.json", "tokenizer.json", "*.safetensors", "*.safetensors.index.json")
 _EXPECTED = "a Mistral model with config.json, tokenizer.json and safetensors: a folder, or hf://OWNER/NAME[@REVISION]"
 
 
@@ -82,14 +83,15 @@ class GenomeLM:
     ) -> None:
         require(batch_tokens >= 1, f"batch_tokens {batch_tokens}", "1 or more")
         self.config, self.precision, self.batch_tokens = config or Config(), precision, batch_tokens
-        folder = _folder(weights)
+        folder = source.folder(weights, _FILES)
         size = _check(folder)
         self.digests = _digests(folder)
         self.tokenizer = _tokenizer(folder, size)
         if self.config.published:
             self.tokenizer.enable_truncation(PUBLISHED_TOKENS)
-        self.device = torch.device(device) if device == "cpu" else _device(device)
-        self.body = _body(folder).to(self.device)
+        with devices.used(device):
+            self.device = torch.device(device)
+            self.body = _body(folder).to(self.device)
         self.width = int(self.body.config.hidden_size)
 
     def settings(self) -> dict[str, Any]:
@@ -174,23 +176,6 @@ def _batches(order: Sequence[int], lengths: Sequence[int], most: int) -> list[li
     return batches
 
 
-def _folder(weights: str) -> Path:
-    if not weights.startswith("hf://"):
-        return Path(weights)
-    match = _HUB.fullmatch(weights)
-    if match is None:
-        raise UsageError(f"--weights {weights}", expected="a folder, or hf://OWNER/NAME[@REVISION]")
-    hub = _library("huggingface_hub")
-    wanted = ["config.json", "tokenizer.json", "*.safetensors", "*.safetensors.index.json"]
-    try:
-        return Path(hub.snapshot_download(match["repository"], revision=match["revision"], allow_patterns=wanted))
-    except Exception as error:  # the library's errors come from three packages
-        raise UserError(
-            f"cannot be fetched ({type(error).__name__}: {str(error).partition(chr(10))[0]})", where=weights,
-            remedy="Check the name and the connection, or download it elsewhere and give its folder.",
-        ) from error  # fmt: skip
-
-
 def _check(folder: Path) -> int:
     """Number of tokens that the model knows.
 
@@ -214,12 +199,8 @@ def _check(folder: Path) -> int:
 
 def _digests(folder: Path) -> dict[str, str]:
     """SHA-256 of each file that answers depend on."""
-    found = {}
-    for path in sorted([folder / "config.json", folder / "tokenizer.json", *folder.glob("*.safetensors")]):
-        if path.exists():
-            with path.open("rb") as file:
-                found[path.name] = hashlib.file_digest(file, "sha256").hexdigest()
-    return found
+    files = [folder / "config.json", folder / "tokenizer.json", *folder.glob("*.safetensors")]
+    return {path.name: sha256(path) for path in sorted(files) if path.exists()}
 
 
 def _tokenizer(folder: Path, size: int) -> Any:
@@ -261,15 +242,6 @@ def _body(folder: Path) -> Any:
             remedy="Download the model again.",
         )  # fmt: skip
     return body.eval().requires_grad_(False)
-
-
-def _device(name: str) -> torch.device:
-    try:
-        return torch.empty(0, device=name).device
-    except (RuntimeError, AssertionError) as error:  # torch has one for an unknown name, another for what it lacks
-        raise UsageError(
-            f"--device {name} cannot be used ({str(error).partition(chr(10))[0]})", expected="cpu, cuda, mps ..."
-        ) from error
 
 
 def _library(name: str) -> Any:

@@ -21,7 +21,7 @@ from linnet.errors import require
 from linnet.heads import TreeHead
 from linnet.label_tree import LEVELS
 from linnet.losses import log_total
-from linnet.sibling_groups import SiblingGroups
+from linnet.sibling_groups import SiblingGroups, ranges
 from linnet.taxonomy import Taxonomy
 
 Log = Callable[[str], None]
@@ -221,8 +221,7 @@ def _loss(
     first_S, size_S = groups.start[group_S], groups.start[group_S + 1] - groups.start[group_S]
     step_F = torch.from_numpy(np.repeat(np.arange(len(size_S)), size_S))
     offset_S = first_S + row_S * len(groups)
-    flat_F = np.repeat(offset_S - (np.cumsum(size_S) - size_S), size_S) + np.arange(size_S.sum())
-    score_F = score_BX.reshape(-1)[torch.from_numpy(flat_F)]
+    score_F = score_BX.reshape(-1)[torch.from_numpy(ranges(offset_S, size_S))]
     total_S = log_total(score_F, step_F, len(size_S))
     child_S = targets.child_CK[contigs][row_S, at_S]
     flat = score_BX.reshape(-1)

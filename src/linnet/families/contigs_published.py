@@ -101,27 +101,6 @@ class Trained:
     leaves: NDArray[np.intp]
 
 
-def correct(
-    contigs: Contigs,
-    depth_CS: NDArray[np.floating] | None,
-    tree: LabelTree,
-    config: Config,
-    seed: int,
-    threads: int,
-    embeddings_CW: NDArray[np.floating] | None = None,
-    distil: bool = False,
-    log: Log = lambda _: None,
-) -> list[Prediction]:
-    """What a published recipe makes of the labels, uncut: the most probable path with its probabilities.
-
-    Args:
-        embeddings_CW: of the teacher; None: tetranucleotide frequencies.
-        distil: TaxDistill's loss and optimiser; else Taxometer's.
-    """
-    trained = train(contigs, depth_CS, tree, config, seed, threads, embeddings_CW, distil, log)
-    return answers(trained.student, trained.features, contigs.ids, tree, trained.leaves)
-
-
 def train(
     contigs: Contigs,
     depth_CS: NDArray[np.floating] | None,
@@ -133,9 +112,12 @@ def train(
     distil: bool = False,
     log: Log = lambda _: None,
 ) -> Trained:
-    """Networks of a published recipe; arguments as `correct` has them.
+    """Networks of a published recipe.
 
-    The teacher is trained beside the student only where a target is made of it.
+    Args:
+        embeddings_CW: of the teacher; None: tetranucleotide frequencies. The teacher is trained beside the student
+            only where a target is made of it.
+        distil: TaxDistill's loss and optimiser; else Taxometer's.
     """
     earlier = None
     if distil and config.target == "self":

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import linnet
-from linnet import lineage_decoder
+from linnet import devices, lineage_decoder
 from linnet.calibrate import Calibration
 from linnet.checkpoint import Checkpoint
 from linnet.encoders import esm
@@ -96,6 +96,7 @@ def load(checkpoint: Checkpoint, device: str = "cpu") -> ProteinTransformer:
 
     Raises:
         UserError: weights that do not fit its settings; transformers is missing.
+        UsageError: the device cannot be used.
     """
     settings = checkpoint.model["config"]
     config = Config(
@@ -116,4 +117,5 @@ def load(checkpoint: Checkpoint, device: str = "cpu") -> ProteinTransformer:
     if missing:
         raise UserError(f"the model has no weights {min(missing)}", remedy="Copy or train the model again.")
     model.tables.device = device
-    return model.to(device).eval()
+    with devices.used(device):
+        return model.to(device).eval()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from linnet.errors import UsageError, UserError, missing_extra
+from linnet.inputs import sha256
 from linnet.tokens import Pieces
 
 PUBLISHED = {
@@ -73,6 +74,26 @@ def encoder(given: str) -> Path:
     return weights.parent
 
 
+def folder(given: str, files: Sequence[str]) -> Path:
+    """A model's folder, by path or as hf://OWNER/REPOSITORY[@REVISION].
+
+    Args:
+        files: patterns of those that are fetched.
+
+    Raises:
+        UserError: the hub does not answer.
+    """
+    if not given.startswith("hf://"):
+        return Path(given)
+    match = _HUB.fullmatch(given)
+    if match is None or match["file"]:
+        raise UsageError(f"'{given}'", expected="a folder, or hf://OWNER/REPOSITORY[@REVISION]")
+    with _fetching(given):
+        from huggingface_hub import snapshot_download
+
+        return Path(snapshot_download(match["repository"], revision=match["revision"], allow_patterns=list(files)))
+
+
 def tokenizer(given: str | None, name: str, revision: str | None, beside: Path) -> Pieces:
     """The vocabulary a user gave, or the one that a released file names.
 
@@ -103,8 +124,7 @@ def tokenizer(given: str | None, name: str, revision: str | None, beside: Path) 
 
 
 def _checked(path: Path, name: str, sums: Path | None) -> Found:
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    digest = sha256(path)
     listed = _listed(sums).get(name) if sums else None
     if listed and listed != digest:
         raise UserError(
@@ -126,15 +146,22 @@ def _listed(sums: Path) -> dict[str, str]:
 
 
 def _download(repository: str, file: str, revision: str | None) -> Path:
-    try:
+    with _fetching(f"hf://{repository}/{file}"):
         from huggingface_hub import hf_hub_download
+
+        return Path(hf_hub_download(repository, file, revision=revision))
+
+
+@contextmanager
+def _fetching(what: str) -> Iterator[None]:
+    """Where the hub is asked."""
+    try:
+        yield
     except ModuleNotFoundError as error:
         raise missing_extra("huggingface_hub", "train", "fetching from the hub") from error
-    try:
-        return Path(hf_hub_download(repository, file, revision=revision))
     except Exception as error:  # the library's errors come from three packages
         raise UserError(
             f"cannot be fetched ({type(error).__name__}: {str(error).partition(chr(10))[0]})",
-            where=f"hf://{repository}/{file}",
-            remedy="Check the name and the connection, or download the file elsewhere and give its path.",
+            where=what,
+            remedy="Check the name and the connection, or download it elsewhere and give its path.",
         ) from error

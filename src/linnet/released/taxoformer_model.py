@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 import linnet
+from linnet import devices
 from linnet.calibrate import Calibration
 from linnet.checkpoint import Checkpoint
-from linnet.errors import UsageError, UserError
+from linnet.errors import UserError
 from linnet.released import taxoformer_esm as esm
 from linnet.released import taxoformer_names as names_of
 from linnet.released import taxoformer_net as net
@@ -176,12 +177,8 @@ class TaxoFormer:
             raise ValueError(str(error).splitlines()[-1].strip()) from error
         encoder = esm.build(esm.encoder(own, "model.safetensors", int(checkpoint.model["encoder"]["heads"])))
         self._code = Code(checkpoint.taxonomy, self.mapping, self.config.bos_token_id)
-        try:
+        with devices.used(device):
             self._network, self._encoder = network.eval().requires_grad_(False).to(device), encoder.to(device)
-        except (RuntimeError, AssertionError) as error:  # torch has one for an unknown name, another for what it lacks
-            raise UsageError(
-                f"--device {device} cannot be used ({str(error).partition(chr(10))[0]})", expected="cpu, cuda, mps ..."
-            ) from error
         self.filled, self._counting = 0, threading.Lock()
 
     def walker_of(self, sequences: Sequence[str]) -> PublishedWalker:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from linnet.errors import UsageError, missing_extra
 from linnet.evaluate import Evaluation
 from linnet.metrics import ReliabilityBin
+from linnet.outputs import whole
 from linnet.report.style import COLOURS, MARKERS, STYLE, percent
 from linnet.taxonomy import RANKS
 
@@ -124,9 +124,5 @@ def _label(name: str, evaluation: Evaluation) -> str:
 
 def _save(figure: Any, out: Path) -> None:
     kind = out.suffix.lower()[1:]
-    temporary = out.with_name(f".{out.name}.{os.getpid()}")
-    try:
+    with whole(out) as temporary:
         figure.savefig(temporary, format=kind, metadata={"Date": None} if kind == "svg" else None)
-        temporary.replace(out)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -27,11 +27,11 @@ from tempfile import TemporaryDirectory
 import torch
 from xopen import xopen
 
-from linnet import checkpoint, shards, train_proteins
-from linnet.commands.train import measured
+from linnet import checkpoint, shards, train_proteins, training_runs
 from linnet.encoders import residue_words
 from linnet.families import proteins
 from linnet.light_head import Config as Head
+from linnet.prediction import DEFAULT_CONFIDENCE
 from linnet.records import SequenceRecord, read, record
 from linnet.taxonomies import read_taxonomy
 from linnet.taxonomy import Taxonomy
@@ -62,7 +62,8 @@ def main() -> int:
         model, held_out = train_proteins.train(store, tree, CONFIG, print)
         model.origin["sources"] = list(SOURCES.values())
         model.origin["taxonomy"] = "NCBI Taxonomy (public domain)"
-        model.origin["held_out"] = measured(held_out)
+        evaluation = training_runs.measure(held_out, DEFAULT_CONFIDENCE)
+        model.origin["held_out"] = training_runs.figures(evaluation)
         checkpoint.save(model, args.out)
     return 0
 

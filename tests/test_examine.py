@@ -12,13 +12,14 @@ import pytest
 from conftest import evolve, lineage
 
 from linnet import caveats, checkpoint, projection
-from linnet.answers import TrueNodes, ask
+from linnet.answers import ask
 from linnet.errors import UserError
 from linnet.examine import Examination, Model, Question, Settings, embed, examine
 from linnet.importance import importance
 from linnet.likeness import References
 from linnet.metrics import chosen, scores, weighted_precision
 from linnet.outcomes import Outcomes, judge
+from linnet.places import TrueNodes
 from linnet.prediction import Posterior, Prediction, foreign
 from linnet.predictor import Predictor, load
 from linnet.ranking import auroc, one_vs_rest, risk_coverage

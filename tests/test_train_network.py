@@ -310,14 +310,6 @@ def test_two_processes_give_one_model_the_same_as_one_process(tmp_path: Path, re
         assert np.allclose(one[name].astype(float), other[name].astype(float), atol=3e-4, rtol=1e-3), name
 
 
-def test_proteins_are_trained_by_one_process(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("WORLD_SIZE", "2")
-    code, line = refused(capsys, ["train", "proteins", "--out", str(tmp_path / "m")])
-    assert (code, "several processes. Expected one process" in line) == (2, True)
-
-
 # ---------------------------------------------------------------------- the lesson
 
 

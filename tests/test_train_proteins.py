@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 torch = pytest.importorskip("torch")
 
@@ -20,6 +21,7 @@ from linnet.checkpoint import Checkpoint  # noqa: E402
 from linnet.compact_lineage import CompactLineageNetwork  # noqa: E402
 from linnet.encoders import residue_words  # noqa: E402
 from linnet.errors import UsageError, UserError  # noqa: E402
+from linnet.protein_preparation import Rows  # noqa: E402
 from linnet.taxonomy import Taxon, Taxonomy  # noqa: E402
 
 QUICK = replace(CONFIG, recipe=replace(CONFIG.recipe, epochs=2), refit=False)
@@ -61,7 +63,7 @@ def test_decoys_end_at_the_root_and_proteins_do_not() -> None:
     network = network_of(model)
     shuffled = ["".join(random.permutation(list(s))) for s in store.sequences]
     at_root = [
-        np.mean([np.exp(w.stop[0]) > 0.5 for w in walk.descend(network.walker(network.reader.read(some)))])
+        np.mean([np.exp(w.stop[0]) > 0.5 for w in walk.descend(network.walker_of(some))])
         for some in (shuffled, store.sequences)
     ]
     assert at_root[0] > 0.9
@@ -162,6 +164,10 @@ def test_with_nothing_held_out_nothing_is_calibrated() -> None:
 # ---------------------------------------------------------------------- what a pass sees
 
 
+def rows_of(store: Listed, chosen: NDArray[np.int64], tree: Taxonomy) -> Rows:
+    return Rows(chosen, store.nodes[chosen].astype(np.int64), np.zeros(len(chosen), bool), tree)
+
+
 class Watched(Listed):
     """Counts how often each protein is looked at."""
 
@@ -179,7 +185,7 @@ def test_a_pass_sees_of_each_taxon_all_or_the_cap_drawn_anew() -> None:
     cap, epochs = 5, 6
     config = replace(CONFIG, per_taxon=cap, recipe=replace(CONFIG.recipe, epochs=epochs))
     chosen = np.arange(len(store))
-    train_proteins.fit(watched, chosen, store.nodes.astype(np.int64), tree, config, lambda _: None)
+    train_proteins.fit(watched, rows_of(store, chosen, tree), config, lambda _: None)
     by_taxon: Counter[int] = Counter()
     for i, times in watched.seen.items():
         assert times <= epochs  # at most once a pass
@@ -195,7 +201,7 @@ def test_only_the_proteins_chosen_are_looked_at() -> None:
     store, tree = world()
     watched = Watched(store.names, store.sequences, store.nodes)
     chosen = np.arange(3, 90, 4)
-    train_proteins.fit(watched, chosen, store.nodes[chosen].astype(np.int64), tree, QUICK, lambda _: None)
+    train_proteins.fit(watched, rows_of(store, chosen, tree), QUICK, lambda _: None)
     assert set(watched.seen) == set(chosen.tolist())
 
 

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import json
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +100,10 @@ def test_taxids_may_stand_in_a_table(world: Path, tmp_path: Path, capsys: pytest
     [
         ([], "neither --sequences nor --shards"), (["--sequences", "none.faa"], "no such file"),
         (["--sequences", "{tree}"], "FASTA"), (["--shards", "{nowhere}"], "nowhere"),
+        (["--encoder", "kmer"], "train proteins --encoder kmer"), (["--tokenizer", "t.json"], "--tokenizer with proteins"),
+        (["--region", "V4"], "--region with proteins"), (["--lora", "4"], "--lora with --encoder words"),
+        (["--k", "4"], "--k with --encoder words"), (["--device", "mps"], "--device mps"),
+        (["--encoder", "esm"], "--buckets with --encoder esm"),
     ],
 )  # fmt: skip
 def test_mistakes_are_said_in_a_line(
@@ -112,3 +121,181 @@ def test_mistakes_are_said_in_a_line(
 def test_a_model_of_genes_wants_sequences(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["train", "rrna", "--out", str(tmp_path / "m")]) == 2
     assert "no --sequences" in capsys.readouterr().err
+
+
+def test_genes_have_no_encoder_of_proteins(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for more, said in (["--encoder", "esm"], "train rrna --encoder esm"), (["--weights", "x"], "--weights"):
+        assert main(["train", "rrna", "--sequences", "x", "--out", str(tmp_path / "m"), *more]) == 2
+        assert said in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------- ESM-2
+
+
+@pytest.fixture(scope="module")
+def esm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny ESM-2 as the hub has it."""
+    transformers = pytest.importorskip("transformers")
+    import torch
+
+    torch.manual_seed(0)
+    folder = tmp_path_factory.mktemp("tiny-esm")
+    config = transformers.EsmConfig(
+        vocab_size=33, pad_token_id=1, mask_token_id=32, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
+        intermediate_size=32, position_embedding_type="rotary", token_dropout=True, hidden_dropout_prob=0.0,
+    )  # fmt: skip
+    transformers.EsmForMaskedLM(config).save_pretrained(folder)
+    return folder
+
+
+def esm_command(world: Path, esm: Path, out: Path, *more: str) -> list[str]:
+    small = ["--epochs", "2", "--batch", "16", "--max-length", "40", "--threads", "1", "--hold-out", "0.3"]
+    inputs = ["--sequences", str(world / "p.faa.gz"), "--taxonomy", str(world / "tree.tsv")]
+    return ["train", "proteins", *inputs, "--out", str(out), "--encoder", "esm", "--weights", str(esm), *small, *more]
+
+
+DECODER = ["--width", "24", "--layers", "1", "--heads", "4", "--vocabulary", "20", "--lora", "2"]
+
+
+def test_an_esm_and_a_decoder_are_trained_kept_and_classify(
+    world: Path, esm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("peft")
+    assert main(esm_command(world, esm, tmp_path / "m", *DECODER, "--checkpointing")) == 0
+    assert "records set aside at random" in capsys.readouterr().err
+    config = checkpoint.load(tmp_path / "m").model["config"]
+    sizes = [(part["width"], part["layers"], part["heads"]) for part in (config["encoder"], config["decoder"])]
+    assert sizes == [(16, 1, 2), (24, 1, 4)]  # the encoder's are those of its weights
+    assert str(esm) not in (tmp_path / "m" / "model.json").read_text()
+    (tmp_path / "q.faa").write_text(f">q\n{proteins()['11'][0]}\n")
+    assert main(["classify", str(tmp_path / "q.faa"), "--model", str(tmp_path / "m"), "--format", "jsonl"]) == 0
+    assert json.loads(capsys.readouterr().out)["lineage"][0]["name"] == "Bacteria"
+    assert [p.name for p in tmp_path.iterdir() if p.is_dir()] == ["m"]
+
+
+def test_several_seeds_make_an_ensemble_with_figures_of_all(
+    world: Path, esm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    more = ["--head", "light", "--taxa", "6", "--hidden", "12", "--lora", "0", "--seeds", "3,4", "--no-refit"]
+    assert main(esm_command(world, esm, tmp_path / "m", *more)) == 0
+    said = capsys.readouterr().err
+    assert "2 seeds, uncut, mean and standard deviation" in said
+    assert sorted(p.name for p in (tmp_path / "m").iterdir()) == ["seed-3", "seed-4", "seeds.json"]
+    assert set(json.loads((tmp_path / "m" / "seeds.json").read_text())["seeds"]) == {"3", "4"}
+    heads = {checkpoint.load(tmp_path / "m" / name).model["head"] for name in ("seed-3", "seed-4")}
+    assert heads == {"light"}
+    (tmp_path / "q.faa").write_text(f">q\n{proteins()['11'][0]}\n")
+    assert main(["classify", str(tmp_path / "q.faa"), "--model", str(tmp_path / "m" / "seed-3")]) == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (["--taxa", "8"], "--taxa with --head decoder"), (["--head", "light", "--width", "8"], "--width with --head light"),
+        (["--head", "ranks"], "--head ranks with --encoder esm"), (["--buckets", "9"], "--buckets with --encoder esm"),
+        (["--tokenizer", "x"], "--tokenizer with proteins"), (["--weights", "nowhere"], "nowhere: no config.json there"),
+        (["--weights", "hf://one"], "hf://one"), (["--lora", "0", "--checkpointing"], "does not learn"),
+        (["--device", "nonsense"], "--device nonsense cannot be used"), (["--width", "30"], "a multiple of the 8 heads"),
+        (["--pooling", "published"], "a multiple of its 5 heads"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_an_esm_is_said(
+    world: Path, esm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], more: list[str], said: str
+) -> None:
+    assert main(esm_command(world, esm, tmp_path / "m", *more)) in (1, 2)
+    error = capsys.readouterr().err.splitlines()[-1]
+    assert error.startswith("linnet: error: ")
+    assert said in error
+    assert not [p for p in tmp_path.iterdir() if "shards" in p.name or p.name == "m"]
+
+
+def test_an_esm_without_weights_is_refused(world: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    argv = [
+        "train",
+        "proteins",
+        "--taxonomy",
+        str(world / "tree.tsv"),
+        "--out",
+        str(tmp_path / "m"),
+        "--encoder",
+        "esm",
+    ]
+    assert main([*argv, "--threads", "1"]) == 2
+    assert "--encoder esm without --weights" in capsys.readouterr().err
+
+
+# ---------------------------------------------------------------------- broken off; shared by processes
+
+DYING = """
+import os, signal, sys
+from linnet import fitting
+from linnet.__main__ import main
+
+steps, last, step = 0, int(sys.argv[1]), fitting._step
+
+def dying(*given):
+    global steps
+    steps += 1
+    if steps == last:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*given)
+
+signal.alarm(300)  # processes that wait for one another end, too
+fitting._step = dying
+every = 0.0 if os.environ.get("RANK", "0") == "0" else 1e9  # clocks differ
+fitting.Keeping.file = lambda self, name, of: fitting.Kept(self.folder / f"{name}.safetensors", of, every)
+sys.exit(main(sys.argv[2:]))
+"""
+"""The command, killed before a step; it saves after each."""
+
+
+def killed(arguments: list[str], step: int, *launcher: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
+    script = list(launcher) or ["-c", DYING]
+    return subprocess.run(
+        [sys.executable, *script, str(step), *arguments], env=environment, capture_output=True, text=True, timeout=300
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_killed_training_goes_on_with_the_same_command(world: Path, esm: Path, tmp_path: Path, keep: bool) -> None:
+    pytest.importorskip("peft")
+    straight, broken = tmp_path / "straight", tmp_path / "broken"
+    assert main(esm_command(world, esm, straight, *DECODER)) == 0
+    argv = esm_command(world, esm, broken, *DECODER, *(["--shards", str(tmp_path / "shards")] if keep else []))
+    assert killed(argv, 6).returncode == -signal.SIGKILL  # in the second pass
+    assert main(argv) == 0
+    for name in ("model.safetensors", "calibration.json", "taxonomy.npz"):
+        assert (straight / name).read_bytes() == (broken / name).read_bytes(), name
+    assert not broken.with_name("broken.training").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["words", "esm"])
+def test_two_processes_train_one_model(world: Path, esm: Path, tmp_path: Path, kind: str) -> None:
+    pytest.importorskip("accelerate")
+    from safetensors.numpy import load_file
+
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    still = ["--fragments", "0", "--changes", "0", "--decoys", "0", "--hide", "0"]  # what chance adds differs
+
+    def argv(out: Path) -> list[str]:
+        if kind == "esm":
+            return esm_command(world, esm, out, *DECODER, *still, "--dropout", "0")
+        inputs = ["--sequences", str(world / "p.faa.gz"), "--taxonomy", str(world / "tree.tsv"), "--out", str(out)]
+        return ["train", "proteins", *inputs, *SMALL, *still]
+
+    (tmp_path / "dying.py").write_text(DYING)
+    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(tmp_path / "dying.py")]
+    assert main(argv(alone)) == 0
+    done = killed(argv(together), 9999, *launcher)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("78 records") == 1  # one process reads and speaks
+    assert {p.name for p in tmp_path.iterdir()} == {"alone", "dying.py", "together"}
+    one, other = (load_file(model / "model.safetensors") for model in (alone, together))
+    assert one.keys() == other.keys()
+    for name in one:
+        assert one[name].shape == other[name].shape
+        assert np.isfinite(other[name].astype(float)).all(), name

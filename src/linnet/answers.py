@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.outcomes import spelt
+from linnet.places import TrueNodes
 from linnet.prediction import Posterior, Prediction
 from linnet.predictor import Predictor
 from linnet.records import SequenceRecord
-from linnet.taxonomy import RANKS, Lineage, Taxonomy, canonical
+from linnet.taxonomy import RANKS, Lineage, Taxonomy
 
 CLASSES = 100
 """Taxa of a rank that may occur in the truth for its scores to be kept: as many as published AUCs are given for."""
@@ -66,28 +65,6 @@ def ask(predictor: Predictor, records: Sequence[SequenceRecord], truth: Mapping[
                 rank.take(judged.posterior, row, start + i)
     found = {name: rank.answers() for name, rank in zip(RANKS, ranks, strict=True)}
     return Answers(tuple(r.id for r in records), predictions, found)
-
-
-class TrueNodes:
-    """Finds a true lineage in a tree, rank by rank, by name: ranks that it leaves out may be anything."""
-
-    def __init__(self, taxonomy: Taxonomy) -> None:
-        self._end = taxonomy.end
-        self._nodes: defaultdict[tuple[int, str], list[int]] = defaultdict(list)
-        for node, (level, name) in enumerate(zip(taxonomy.canonical_level.tolist(), taxonomy.names, strict=True)):
-            self._nodes[level, spelt(name)].append(node)
-
-    def __call__(self, lineage: Lineage) -> list[list[int]]:
-        """For each of the seven ranks the nodes that the lineage may mean: none where it or the tree ends above."""
-        above, found = [0], []
-        for level, taxon in enumerate(canonical(lineage)):
-            here: list[int] = []
-            if taxon is not None:
-                named = self._nodes.get((level, spelt(taxon.name)), [])
-                here = [n for n in named if any(a <= n < self._end[a] for a in above)]
-                above = here
-            found.append(here)
-        return found
 
 
 class _Rank:

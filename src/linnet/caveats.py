@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Protocol
 
-from linnet.answers import TrueNodes
+from linnet.checkpoint import Checkpoint
 from linnet.describe import settings
 from linnet.notices import LOOK, Notices
 from linnet.outcomes import Outcomes
-from linnet.predictor import Predictor
+from linnet.places import TrueNodes
 from linnet.records import SequenceRecord
 from linnet.taxonomy import Lineage, Taxonomy, canonical
 
@@ -18,11 +19,22 @@ _SHARE = 0.01
 _TOLD = 4
 """Differing settings that are told, at most."""
 
-Models = Mapping[str, Predictor]
+
+class Loaded(Protocol):
+    """What is asked of a loaded model, of genes or of proteins."""
+
+    @property
+    def taxonomy(self) -> Taxonomy: ...
+
+    @property
+    def checkpoints(self) -> Sequence[Checkpoint]: ...
+
+
+Models = Mapping[str, Loaded]
 """By the name that a report gives them."""
 
 
-def regions(model: Predictor) -> tuple[str, ...]:
+def regions(model: Loaded) -> tuple[str, ...]:
     """What a model was trained on, as `notices.Notices` has it; of an ensemble perhaps several."""
     return tuple(sorted({c.model.get("region", "any") for c in model.checkpoints}))
 
@@ -61,13 +73,15 @@ def of_runs(models: Models) -> list[str]:
     ]
 
 
-def _facts(model: Predictor) -> dict[str, str]:
+def _facts(model: Loaded) -> dict[str, str]:
     """What two runs share if they differ in their seed alone."""
     found: dict[str, set[str]] = {"region": set(regions(model)), "models": {str(len(model.checkpoints))}}
     for checkpoint in model.checkpoints:
+        origin = checkpoint.origin
         of_one = settings(checkpoint.model) | {
-            "references": checkpoint.origin.get("references_sha256"), "tree": checkpoint.taxonomy.digest,
-        }  # fmt: skip
+            "references": origin.get("references_sha256", origin.get("proteins_sha256")),
+            "tree": checkpoint.taxonomy.digest,
+        }
         for key, value in of_one.items():
             if key.rpartition(".")[2] not in ("seed", "region"):
                 found.setdefault(key, set()).add(str(value))

@@ -1,5 +1,5 @@
 """The compact protein network, evaluated with numpy alone: a bag of words, one hidden block, a head that is asked
-one taxon at a time."""
+one taxon at a time, and the neighbours that count beside it."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from linnet.calibrate import Calibration, length_feature
 from linnet.compact import gelu, hidden_block
+from linnet.neighbour_gate import Gate, Kin, features
+from linnet.protein_neighbours import ProteinIndex
 from linnet.residues import WordReader, Words
 from linnet.taxonomy import Taxonomy
 from linnet.walk import Fan
@@ -31,7 +33,11 @@ class CompactLineageNetwork:
         self, tensors: Tensors, reader: WordReader, taxonomy: Taxonomy, calibration: Calibration | None = None
     ) -> None:
         self.taxonomy, self.reader = taxonomy, reader
-        self.weight = {name: np.asarray(t, np.float32) for name, t in tensors.items()}
+        self.weight = {
+            name: np.asarray(t, np.float32) for name, t in tensors.items() if not name.startswith(("index.", "gate."))
+        }
+        self.index = ProteinIndex.from_tensors(tensors) if "index.start" in tensors else None
+        self.gate = Gate(np.asarray(tensors["gate.weight"], np.float32)) if "gate.weight" in tensors else None
         levels = len(taxonomy.level_bounds) - 2
         self.calibration = calibration or Calibration.none(levels)
         rows = len(self.weight["encoder.embedding"]), len(self.weight["head.taxa"])
@@ -47,9 +53,21 @@ class CompactLineageNetwork:
         bag /= np.sqrt(np.maximum(words.counts, 1))[:, None]
         return hidden_block(bag, w)
 
-    def walker(self, words: Words) -> LightWalker:
+    def walker_of(self, sequences: Sequence[str]) -> LightWalker:
         """The model at work on these proteins."""
-        return LightWalker(self, self.vectors(words), words.counts)
+        words = self.reader.read(sequences)
+        return LightWalker(self, self.vectors(words), words.counts, self.kin(sequences))
+
+    def vectors_of(self, sequences: Sequence[str]) -> NDArray[np.float32]:
+        """float32 (B, width): what the head is given of each protein."""
+        return self.vectors(self.reader.read(sequences))
+
+    def kin(self, sequences: Sequence[str]) -> Kin | None:
+        """The proteins' neighbours among the references, where the model keeps any."""
+        if self.index is None:
+            return None
+        lengths = np.array([len(s) for s in sequences])
+        return Kin.of(self.index.search(sequences), self.index.nodes, lengths, self.taxonomy)
 
     @cached_property
     def path_sum(self) -> NDArray[np.float32]:
@@ -74,9 +92,13 @@ class LightWalker:
     forced = False
 
     def __init__(
-        self, network: CompactLineageNetwork, vectors_BW: NDArray[np.float32], counts_B: NDArray[np.int64]
+        self,
+        network: CompactLineageNetwork,
+        vectors_BW: NDArray[np.float32],
+        counts_B: NDArray[np.int64],
+        kin: Kin | None = None,
     ) -> None:
-        self.taxonomy, self._network = network.taxonomy, network
+        self.taxonomy, self._network, self._kin = network.taxonomy, network, kin
         w = network.weight
         self._protein = vectors_BW @ w["head.protein.weight"].T + w["head.protein.bias"]
         self._x_B = length_feature(counts_B)
@@ -85,7 +107,7 @@ class LightWalker:
         return list(range(len(self._protein)))
 
     def step(self, states: Sequence[int], nodes: NDArray[np.int64]) -> tuple[Fan, list[Any]]:
-        score_F, start = self.scores(np.array(states, np.int64), nodes)
+        score_F, start = self.gated(np.array(states, np.int64), nodes)
         level, records = self.taxonomy.depth[nodes], np.array(states, np.int64)
         sizes = np.diff(start)
         t, u, s, v = (np.array(values)[level] for values in self._network.calibration.by_level)
@@ -95,6 +117,28 @@ class LightWalker:
         scaled -= np.repeat(np.maximum.reduceat(scaled, start[:-1]), sizes)
         total = np.log(np.add.reduceat(np.exp(scaled), start[:-1]))
         return Fan(scaled - np.repeat(total, sizes), start), list(states)
+
+    def gated(
+        self, records: NDArray[np.int64], nodes: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """`scores`, the neighbours' word among them where the model has learnt what it is worth."""
+        score_F, start = self.scores(records, nodes)
+        if self._network.gate is None:
+            return score_F, start
+        x_FP = self.features(records, nodes, score_F, start)
+        return self._network.gate.scores(x_FP, start, self.taxonomy.depth[nodes]), start
+
+    def features(
+        self,
+        records: NDArray[np.int64],
+        nodes: NDArray[np.int64],
+        score_F: NDArray[np.float32],
+        start: NDArray[np.int64],
+    ) -> NDArray[np.float32]:
+        """What the gate weighs, as `neighbour_gate.features` has it."""
+        if self._kin is None:
+            raise ValueError("neighbours are weighed, but there are none")
+        return features(self._kin, self.taxonomy, self._network.place, records, nodes, score_F, start)
 
     def scores(
         self, records: NDArray[np.int64], nodes: NDArray[np.int64]

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet import ecoli
-from linnet.answers import TrueNodes
 from linnet.outcomes import judge
+from linnet.places import TrueNodes
 from linnet.prediction import Prediction
 from linnet.predictor import Predictor
 from linnet.records import SequenceRecord, reverse_complement

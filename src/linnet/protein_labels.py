@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
-from linnet.accessions import accession, unversioned
-from linnet.records import SequenceRecord
+from linnet.accessions import accession, read_accessions, unversioned
+from linnet.errors import UserError
+from linnet.records import SequenceRecord, read
 from linnet.taxonomy import Taxonomy
 
 _TAXID = re.compile(r"(\bOX=|\[TaxId:|\bTaxID=)\s*([0-9]{1,18})\b")
 _ATTRIBUTE = re.compile(r"\w+=\S")  # not the `DSM 2380 = JCM 10188` of organisms' names
 _EGGNOG = re.compile(r"([0-9]{1,18})\.\S")
+FOUND = ("accession table", "OX=", "[TaxId:]", "TaxID=", "taxid.locus", "[Organism]")
+"""Notes of a labeller on proteins whose taxon it has found."""
 
 
 class Labeller:
@@ -98,3 +102,40 @@ def _organism(description: str) -> str | None:
         start = text.rfind("[", 0, start)
     name = text[start + 1 : -1].strip()
     return name if start >= 0 and name and not _ATTRIBUTE.match(name) else None
+
+
+def labelled(
+    paths: Sequence[Path], taxonomy: Taxonomy, tables: Sequence[Path], say: Callable[[str], None], *, eggnog: bool
+) -> Iterator[tuple[SequenceRecord, int]]:
+    """The proteins of some files whose taxon is known, and its node; at the end what was found is said.
+
+    Args:
+        tables: of accessions and taxids; the first that has an accession decides.
+        eggnog: as for `Labeller`.
+
+    Raises:
+        UserError: no records, or none whose taxon is in the tree.
+    """
+    accessions: dict[str, int] = {}
+    if tables:
+        wanted = {id for path in paths for r in read(path, alphabet="protein") for id in (r.id, accession(r.id))}
+        for table in reversed(tables):
+            accessions |= read_accessions(table, wanted)
+    labeller = Labeller(taxonomy, accessions, eggnog=eggnog)
+    count = 0
+    for path in paths:
+        for record in read(path, alphabet="protein"):
+            count += 1
+            if (node := labeller.node(record)) is not None:
+                yield record, node
+    where, notes = ", ".join(map(str, paths)), labeller.notes
+    if not count:
+        raise UserError("no records", where=where, expected="proteins as FASTA")
+    say(f"{count:,} records; " + "; ".join(f"{note}: {n:,}" for note, n in notes.most_common()))
+    if not any(notes[way] for way in FOUND):
+        raise UserError(
+            f"none of {count:,} proteins has a taxon of the taxonomy", where=where,
+            expected="headers with OX= or [Organism], or --accessions TABLE",
+        )  # fmt: skip
+    if notes["unknown taxid"] > count / 4:
+        say(f"note: {notes['unknown taxid']:,} taxids are not in the taxonomy: is it the tree that they are of?")

@@ -44,6 +44,10 @@ class Network(Protocol):
         """The model at work on these proteins."""
         ...
 
+    def vectors_of(self, sequences: Sequence[str]) -> NDArray[np.float32]:
+        """float32 (B, width): what the head is given of each protein, as one vector."""
+        ...
+
 
 class ProteinPredictor:
     """One checkpoint of a kind in `KINDS`, or an ensemble of several on one tree; safe to share between threads.
@@ -61,7 +65,8 @@ class ProteinPredictor:
 
     def __init__(self, *checkpoints: Checkpoint, search: Search = "descend", device: str = "cpu") -> None:
         check_one_tree(checkpoints)
-        self.checkpoint = first = checkpoints[0]
+        self.checkpoints, self.checkpoint = checkpoints, checkpoints[0]
+        first = checkpoints[0]
         self.taxonomy, self.search = first.taxonomy, search
         kinds = {c.model.get("kind") for c in checkpoints}
         if search in get_args(Way) and (len(checkpoints) > 1 or kinds != {"taxoformer"}):
@@ -95,6 +100,11 @@ class ProteinPredictor:
                 for i, prediction in zip(readable, named, strict=True):
                     found[i] = prediction
             return found
+
+    def vectors(self, records: Sequence[SequenceRecord]) -> NDArray[np.float32]:
+        """float32 (B, width): the encoder's vector of each protein of one block; of an ensemble the first model's."""
+        with self._blas.limit(limits=1, user_api="blas"):
+            return self.networks[0].vectors_of([r.sequence for r in records])
 
     @property
     def filled(self) -> int:
@@ -184,11 +194,6 @@ def _way(state: Any, node: int, taxonomy: Any) -> NDArray[np.float64]:
     return np.asarray(before + fans[int(np.flatnonzero(taxonomy.children(parent) == node)[0])])
 
 
-class _Compact(CompactLineageNetwork):
-    def walker_of(self, sequences: Sequence[str]) -> Walker:
-        return self.walker(self.reader.read(sequences))
-
-
 def _network(checkpoint: Checkpoint, device: str) -> Network:
     try:
         if checkpoint.model.get("kind") == "taxoformer":
@@ -197,7 +202,7 @@ def _network(checkpoint: Checkpoint, device: str) -> Network:
             return _transformer(checkpoint, device)
         settings = checkpoint.model["config"]["model"]["encoder"]
         reader = WordReader(tuple(settings["ks"]), int(settings["buckets"]))
-        return _Compact(checkpoint.tensors, reader, checkpoint.taxonomy, checkpoint.calibration)
+        return CompactLineageNetwork(checkpoint.tensors, reader, checkpoint.taxonomy, checkpoint.calibration)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise UserError(
             f"the model's weights do not fit its tree ({error})", remedy="Copy or train the model again."

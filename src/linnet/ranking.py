@@ -64,10 +64,14 @@ def auroc(score: NDArray[np.floating], positive: NDArray[np.bool_]) -> float | N
     n_negative = len(positive) - n_positive
     if not n_positive or not n_negative:
         return None
-    _, group, count = np.unique(score, return_inverse=True, return_counts=True)
-    midrank = (np.cumsum(count) - (count - 1) / 2)[group]
-    above = midrank[positive].sum() - n_positive * (n_positive + 1) / 2
+    above = mean_ranks(score)[positive].sum() - n_positive * (n_positive + 1) / 2
     return float(above / (n_positive * n_negative))
+
+
+def mean_ranks(values_N: NDArray[np.floating]) -> NDArray[np.float64]:
+    """float64 (N,): from 1 for the lowest; equal values share the mean of their ranks."""
+    _, group, count = np.unique(values_N, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(count) - (count - 1) / 2)[group], np.float64)
 
 
 def one_vs_rest(score_NC: NDArray[np.floating], class_N: NDArray[np.integer]) -> float | None:

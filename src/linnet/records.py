@@ -71,6 +71,19 @@ def record(id: str, sequence: str, *, alphabet: Alphabet = "dna", where: str = "
     return _record(id, sequence.encode("utf-8", "replace"), None, alphabet, where or f"record '{id}'")
 
 
+def once(first: SequenceRecord, again: SequenceRecord, path: Path) -> None:
+    """Refuse an id that comes again with another sequence.
+
+    Raises:
+        UserError: it does.
+    """
+    if first.sequence != again.sequence:
+        raise UserError(
+            f"record '{again.id}' is there twice, with different sequences", where=str(path),
+            expected="one sequence for each id",
+        )  # fmt: skip
+
+
 def as_records(sequences: Iterable[str | SequenceRecord], alphabet: Alphabet = "dna") -> Iterator[SequenceRecord]:
     """Records as they are; plain strings become records named seq1, seq2 ..."""
     if isinstance(sequences, str):

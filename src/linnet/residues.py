@@ -20,6 +20,19 @@ for _letter, _other in _ALSO.items():
     _CODE[[ord(_letter), ord(_letter.lower())]] = RESIDUES.index(_other)
 
 
+_LETTERS = np.frombuffer(f"{RESIDUES}X".encode(), np.uint8)
+
+
+def codes(sequence: str) -> NDArray[np.uint8]:
+    """uint8 (residues,): each residue by its place in `RESIDUES`, 20 where it is none of these."""
+    return _CODE[np.frombuffer(sequence.encode("ascii", "replace"), np.uint8)]
+
+
+def letters(code_R: NDArray[np.uint8]) -> str:
+    """The protein of such numbers, X for 20."""
+    return _LETTERS[code_R].tobytes().decode()
+
+
 @dataclass(frozen=True, eq=False)
 class Words:
     """The different words in each of B proteins, ragged.
@@ -57,26 +70,40 @@ class WordReader:
 
     def read(self, sequences: Sequence[str]) -> Words:
         """The words of each protein."""
-        text = "\n".join(sequences)
-        codes = _CODE[np.frombuffer(text.encode("ascii", "replace"), np.uint8)].astype(np.int64)
-        ends = np.cumsum([len(s) + 1 for s in sequences])
-        owner = np.searchsorted(ends, np.arange(len(codes)), "right")
-        bad = np.concatenate([[0], np.cumsum(codes == _NONE)])
-        keys, first = [np.empty(0, np.int64)], 0
-        for k, size in zip(self.ks, self.sizes(), strict=True):
-            at = np.flatnonzero(bad[k:] == bad[: len(bad) - k]) if len(codes) >= k else np.empty(0, np.int64)
-            value = np.zeros(len(at), np.int64)
-            for offset in range(k):
-                value = value * len(RESIDUES) + codes[at + offset]
-            if len(RESIDUES) ** k > size:
-                value = (_mixed(value) % np.uint64(size)).astype(np.int64)
-            keys.append(owner[at] * len(self) + first + value)
-            first += size
-        found = np.concatenate(keys)
+        start = np.concatenate([[0], np.cumsum([len(s) for s in sequences])]).astype(np.int64)
+        word, owner = self.places(codes("".join(sequences)), start)
+        found = owner * len(self) + word
         found.sort()  # several times as fast as np.unique, which hashes
         found = found[np.diff(found, prepend=-1) > 0]
         row, index = np.divmod(found, len(self))
         return Words(index, np.searchsorted(row, np.arange(len(sequences) + 1)))
+
+    def places(
+        self, code_R: NDArray[np.uint8], start: NDArray[np.int64]
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Every word wherever it stands, and the protein that it stands in.
+
+        Args:
+            code_R: residues by number, one protein after another.
+            start: int64 (B + 1,), where each protein begins.
+        """
+        owner_R = np.repeat(np.arange(len(start) - 1), np.diff(start))
+        bad = np.concatenate([[0], np.cumsum(code_R == _NONE)])
+        words, owners, first = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
+        for k, size in zip(self.ks, self.sizes(), strict=True):
+            within = len(code_R) - k + 1
+            if within > 0:
+                whole = (bad[k:] == bad[:within]) & (owner_R[k - 1 :] == owner_R[:within])
+                at = np.flatnonzero(whole)
+                value = np.zeros(len(at), np.int64)
+                for offset in range(k):
+                    value = value * len(RESIDUES) + code_R[at + offset]
+                if len(RESIDUES) ** k > size:
+                    value = (_mixed(value) % np.uint64(size)).astype(np.int64)
+                words.append(first + value)
+                owners.append(owner_R[at])
+            first += size
+        return np.concatenate(words), np.concatenate(owners)
 
 
 def _mixed(value: NDArray[np.int64]) -> NDArray[np.uint64]:

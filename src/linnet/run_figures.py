@@ -143,12 +143,16 @@ def _mean(values: NDArray[Any], which: NDArray[np.bool_]) -> float | None:
     return float(values[which].mean()) if which.any() else None
 
 
-def spreads(runs: Sequence[Mapping[str, Figures]]) -> dict[str, dict[str, Spread]]:
-    """Means and deviations of the figures that every run has."""
+def spreads(runs: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, Spread]]:
+    """Means and deviations of the figures that every run has.
+
+    Args:
+        runs: of each, by rank, a dataclass of numbers, such as `Figures`.
+    """
     found: dict[str, dict[str, Spread]] = {}
     for rank in runs[0]:
         found[rank] = {}
-        for item in fields(Figures):
+        for item in fields(runs[0][rank]):
             values = [getattr(run[rank], item.name) for run in runs]
             if None not in values:
                 sd = float(np.std(values, ddof=1)) if len(values) > 1 else None

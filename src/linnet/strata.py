@@ -59,24 +59,30 @@ def stratify(
         values_n: of each query, 0 or more.
         bounds: label and lower end of each stratum, falling to 0.
     """
-    known_n = np.ones(len(outcomes), bool) if outcomes.known is None else outcomes.known
     upper, found = np.inf, []
     for label, lower in bounds:
-        inside = (values_n >= lower) & (values_n < upper)
-        n, right, known = (int(x.sum()) for x in (inside, inside & outcomes.right, inside & known_n))
-        right_known = int((inside & known_n & outcomes.right).sum())
-        found.append(
-            Stratum(
-                label,
-                n,
-                known,
-                right / n if n else None,
-                wilson(right, n) if n else None,
-                right_known / known if known else None,
-            )
-        )
+        found.append(stratum(outcomes, (values_n >= lower) & (values_n < upper), label))
         upper = lower
     return tuple(found)
+
+
+def stratum(outcomes: Outcomes, inside: NDArray[np.bool_], label: str) -> Stratum:
+    """Some of the queries of one rank.
+
+    Args:
+        inside: bool (n,).
+    """
+    known_n = np.ones(len(outcomes), bool) if outcomes.known is None else outcomes.known
+    n, right, known = (int(x.sum()) for x in (inside, inside & outcomes.right, inside & known_n))
+    right_known = int((inside & known_n & outcomes.right).sum())
+    return Stratum(
+        label,
+        n,
+        known,
+        right / n if n else None,
+        wilson(right, n) if n else None,
+        right_known / known if known else None,
+    )
 
 
 class ReferenceCounts:

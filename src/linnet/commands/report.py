@@ -1,7 +1,8 @@
-"""Examine a trained model, or corrected labels of contigs, as one page to read.
+"""Examine a trained model of genes or of proteins, or corrected labels of contigs, as one page to read.
 
   linnet report rrna --model my-model --sequences test.fasta --taxonomy test.tsv --reference train.tsv --out report.html
   linnet report rrna --model seed1 --model seed2 --model seed3 ... --reference-sequences train.fasta --json report.json
+  linnet report proteins --model my-model --sequences test.faa --taxonomy taxdump --reference train.tsv --out page.html
   linnet report contigs corrected.tsv --before mmseqs.tsv --contigs contigs.fna --changes changes.tsv --out report.html
   linnet report contigs corrected.tsv taxometer.tsv ... --truth gsa_mapping.tsv --reference known.tsv --taxonomy taxdump
 
@@ -11,6 +12,11 @@ number, across regions of the gene, which taxa are confused, what confidence is 
 and the stretches of the gene that it reads. docs/evaluation.md says what each number means and how it can mislead.
 Several models are several runs, given one by one and as mean and standard deviation. Queries of another region than a
 model learnt, a reference that is not the model's, and runs that differ in more than their seed are warned of.
+
+proteins: models, or tables of predictions, on proteins whose taxon stands in their headers or in --accessions. Per rank
+and by whole lineage (shared prefix, hops, Robinson-Foulds), known and novel taxa, domains and phyla, sister genera,
+viral proteins named cellular, calibration, the encoder's vectors, the tree, and ways from one protein to an orthologue
+of it (--pairs), mutation by mutation. docs/evaluation-proteins.md says what each number means.
 
 contigs: labels corrected by linnet, or tables of any tools side by side, beside the labels before. Where labels went at
 each rank, what changed and why, contig length, time; with a truth also F1, what was put right and what was harmed,
@@ -22,7 +28,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,31 +39,38 @@ from linnet.prediction import DEFAULT_CONFIDENCE
 if TYPE_CHECKING:
     from linnet.contig_examination import Question as ContigQuestion
     from linnet.examine import Model, Question
+    from linnet.predictor import Predictor
+    from linnet.protein_examination import Run
+    from linnet.protein_predictor import ProteinPredictor
     from linnet.records import SequenceRecord
     from linnet.taxonomy import Lineage
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add("family", choices=["rrna", "contigs"], help="what is examined")
+    add("family", choices=["rrna", "proteins", "contigs"], help="what is examined")
     add("--out", required=True, type=Path, metavar="FILE", help="the page, HTML")
     add("--json", type=Path, metavar="FILE", help="also write all numbers as JSON")
     add("--taxonomy", type=Path, metavar="TABLE",
-        help="rrna: the queries' true lineages (any dialect of 'train'); contigs: the NCBI taxdump (folder or "
-        "taxdump.tar.gz), where a table has taxids")  # fmt: skip
+        help="rrna: the queries' true lineages (any dialect of 'train'); proteins: the tree of true taxa, as in 'train "
+        "proteins'; contigs: the NCBI taxdump (folder or taxdump.tar.gz), where a table has taxids")  # fmt: skip
     add("--reference", type=Path, metavar="TABLE",
-        help="lineages that the models were trained on, or that the tools could know")  # fmt: skip
+        help="lineages that the models were trained on, or that the tools could know; proteins: one of each training "
+        "protein, or its taxid, or the folder of shards")  # fmt: skip
     add("--confidence", type=probability, metavar="P",
-        help="rrna: the cut of figures that have one (default: 0.7); contigs: of the tables (theirs)")  # fmt: skip
+        help="rrna, proteins: the cut of figures that have one (default: 0.7); contigs: of tables")  # fmt: skip
     add("--seed", type=_count, default=0, metavar="N", help="of what is drawn at random (default: 0)")
+    _add_models(parser.add_argument_group("rrna, proteins"))
     _add_rrna(parser.add_argument_group("rrna"))
+    _add_proteins(parser.add_argument_group("proteins"))
     _add_contigs(parser.add_argument_group("contigs"))
 
 
 def _add_contigs(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("tables", nargs="*", type=Path, metavar="TABLE",
-        help="corrected labels, or other tools' to be compared with them; most is told of the first")  # fmt: skip
+        help="contigs: corrected labels, or other tools' to be compared with them; most is told of the first; "
+        "proteins: predictions of the queries, besides models or in their stead")  # fmt: skip
     add("--before", type=Path, metavar="TABLE", help="the labels that were corrected")
     add("--contigs", type=Path, metavar="FILE", help="all contigs: FASTA, or a table of ids and lengths")
     add("--changes", type=Path, metavar="TABLE", help="what 'linnet correct --changes' wrote: adds the reasons")
@@ -67,30 +80,48 @@ def _add_contigs(group: argparse._ArgumentGroup) -> None:
     add("--resamples", type=positive, metavar="N", help="of genomes, for intervals (default: 1000)")
 
 
-def _add_rrna(group: argparse._ArgumentGroup) -> None:
+def _add_models(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--model", type=Path, action=Several, metavar="FOLDER",
         help="a trained model; given several times, each is a run; a folder of models is one, an ensemble")  # fmt: skip
     add("--members", action="store_true",
         help="also take each model of a folder as a run; means are over these, without the ensemble")  # fmt: skip
     add("--sequences", type=Path, metavar="FILE", help="queries, FASTA or FASTQ")
-    add("--reference-sequences", type=Path, metavar="FILE",
-        help="the sequences of these: adds accuracy by identity to the nearest")  # fmt: skip
-    add("--regions", type=_names, default=("full", "V3-V4", "V4"), metavar="NAME,NAME",
-        help="regions that queries are cut to, as in 'extract'; full: uncut (default: full,V3-V4,V4)")  # fmt: skip
     add("--embeddings", type=Path, metavar="FILE.npz", help="also write each query's id and the first model's vector")
     add("--projection", choices=["tsne", "umap"], default="tsne",
         help="how vectors are laid out in a plane (default: tsne; umap needs the package umap-learn)")  # fmt: skip
-    add("--importance", type=_count, default=500, metavar="N",
-        help="queries whose windows are swapped, each 60 times over; 0 leaves that out (default: 500)")  # fmt: skip
     add("--threads", type=positive, default=1, metavar="N", help="threads of models that torch runs (default: 1)")
     add("--device", default="cpu", help="of models that torch runs: cpu (default), cuda ...")
 
 
+def _add_proteins(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--accessions", type=Path, action=Several, metavar="TABLE", default=[],
+        help="taxids of the proteins, as in 'train proteins'; else their headers have them")  # fmt: skip
+    add("--eggnog", action="store_true", help="ids such as 1121949.AQXT01000001 begin with a taxid")
+    add("--pairs", type=Path, metavar="TABLE",
+        help="'id TAB id' of orthologues among the queries: mutations are followed from one to the other")  # fmt: skip
+    add("--order", choices=["random", "left"],
+        help="in which these are applied: drawn with --seed (default), or from left to right")  # fmt: skip
+    add("--ablations", type=Path, metavar="FILE.json",
+        help="variants for a table: a list of {'name': ..., 'figures': {name: number}}")  # fmt: skip
+
+
+def _add_rrna(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--reference-sequences", type=Path, metavar="FILE",
+        help="the sequences of these: adds accuracy by identity to the nearest")  # fmt: skip
+    add("--regions", type=_names, default=("full", "V3-V4", "V4"), metavar="NAME,NAME",
+        help="regions that queries are cut to, as in 'extract'; full: uncut (default: full,V3-V4,V4)")  # fmt: skip
+    add("--importance", type=_count, default=500, metavar="N",
+        help="queries whose windows are swapped, each 60 times over; 0 leaves that out (default: 500)")  # fmt: skip
+
+
 def run(args: argparse.Namespace) -> None:
     needed, not_of_it, family = {
-        "rrna": (("model", "sequences", "taxonomy", "reference"), _OF_CONTIGS, _rrna),
-        "contigs": (("tables", "before", "contigs"), _OF_RRNA, _contigs),
+        "rrna": (("model", "sequences", "taxonomy", "reference"), (*_OF_CONTIGS, *_OF_PROTEINS), _rrna),
+        "proteins": (("sequences", "taxonomy", "reference"), (*_OF_CONTIGS[1:], "reference_sequences"), _proteins),
+        "contigs": (("tables", "before", "contigs"), (*_OF_RRNA, *_OF_PROTEINS), _contigs),
     }[args.family]
     for name in needed:
         if not getattr(args, name):
@@ -105,6 +136,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 _OF_RRNA = ("model", "members", "sequences", "reference_sequences", "embeddings")
+_OF_PROTEINS = ("accessions", "eggnog", "pairs", "order", "ablations")
 _OF_CONTIGS = ("tables", "before", "contigs", "changes", "truth", "times", "resamples")
 
 
@@ -184,12 +216,12 @@ def _rrna(args: argparse.Namespace) -> None:
     from linnet.embeddings import save_arrays
     from linnet.examine import Settings, embed, examine
     from linnet.regions import parse_region
-    from linnet.report.rrna_page import check, render
+    from linnet.report.drawing import check
+    from linnet.report.rrna_page import render
 
     read = (args.sequences, args.taxonomy, args.reference, args.reference_sequences)
     _check_outputs(read, (args.out, args.json, args.embeddings))
-    if args.embeddings and args.embeddings.suffix != ".npz":
-        raise UsageError(f"vectors cannot be written to '{args.embeddings}'", expected="a name that ends in .npz")
+    _check_embeddings(args)
     for region in args.regions:
         if region != "full":
             parse_region(region)
@@ -210,6 +242,76 @@ def _rrna(args: argparse.Namespace) -> None:
         save_arrays(args.embeddings, ids=np.array([r.id for r in question.records]), vectors=vectors_NW)
     numbers = {"linnet": linnet.__version__, "notes": notes, **found.to_json()}
     _write(args, render(found, linnet.__version__, notes), numbers)
+
+
+def _proteins(args: argparse.Namespace) -> None:
+    import numpy as np
+    from threadpoolctl import threadpool_limits
+
+    import linnet
+    from linnet import projection
+    from linnet.embeddings import save_arrays
+    from linnet.protein_examination import Settings, embed, examine_proteins
+    from linnet.protein_questions import read_ablations, read_question
+    from linnet.report.drawing import check
+    from linnet.report.proteins_page import render
+
+    if not args.model and not args.tables:
+        raise UsageError("neither --model nor a table of predictions", remedy="Give one or more of either.")
+    for name in ("pairs", "embeddings"):
+        if getattr(args, name) and not args.model:
+            raise UsageError(f"{_flags([name])} without --model", remedy="It is asked of a model: name one.")
+    if args.order and not args.pairs:
+        raise UsageError("--order without --pairs", remedy="It would have no effect: leave it out.")
+    read = (args.sequences, args.taxonomy, args.reference, *args.accessions, args.pairs, args.ablations, *args.tables)
+    _check_outputs(read, (args.out, args.json, args.embeddings))
+    _check_embeddings(args)
+    check()
+    if args.model:
+        projection.check(args.projection)
+    notes = [f"Queries, tree, references: {', '.join(path.name for path in read[:3])}."]
+    ablations = read_ablations(args.ablations) if args.ablations else []
+    runs = _runs(args)
+    question = read_question(
+        args.sequences, args.taxonomy, args.accessions, args.reference, args.pairs, notes.append, eggnog=args.eggnog
+    )
+    for run in runs:
+        if not run.predictor and not any(r.id in run.predictions for r in question.records):
+            raise UserError("has none of the queries", where=run.name, expected=f"the ids of {args.sequences}")
+    for note in notes:
+        _log(note)
+    cut = DEFAULT_CONFIDENCE if args.confidence is None else args.confidence
+    settings = Settings(cut, args.projection, args.order or "random", seed=args.seed)
+    with threadpool_limits(limits=1, user_api="blas"):
+        found = examine_proteins(runs, question, settings, _log)
+        if args.embeddings:
+            model = next(run.predictor for run in runs if run.predictor)
+            ids = np.array([r.id for r in question.records])
+            save_arrays(args.embeddings, ids=ids, vectors=embed(model, question.records))
+    numbers = {"linnet": linnet.__version__, "notes": notes, "ablations": ablations, **found.to_json()}
+    _write(args, render(found, linnet.__version__, notes, ablations), numbers)
+
+
+def _runs(args: argparse.Namespace) -> list[Run]:
+    """Models, and tables of predictions; means are over models where there are any."""
+    from linnet.formats import read_predictions
+    from linnet.inputs import names_of, sha256
+    from linnet.protein_examination import Run
+    from linnet.protein_predictor import ProteinPredictor
+
+    runs = []
+    for path, name, averaged, predictor in _loaded(args, device=args.device) if args.model else ():
+        if not isinstance(predictor, ProteinPredictor):
+            raise UserError("a model of genes", where=str(path), expected="a model of proteins")
+        if "torch" in sys.modules:
+            sys.modules["torch"].set_num_threads(args.threads)
+        runs.append(Run(name, predictor, {}, averaged, _origin(path, predictor)))
+    taken = {run.name for run in runs}
+    for path, name in zip(args.tables, names_of(args.tables), strict=True):
+        origin = {"folder": str(path), "kind": "table of predictions", "SHA-256": sha256(path)[:16]}
+        name = f"table {name}" if name in taken else name
+        runs.append(Run(name, None, read_predictions(path), not args.model, origin))
+    return runs
 
 
 def _write(args: argparse.Namespace, text: str, numbers: dict[str, Any]) -> None:
@@ -235,35 +337,53 @@ def _check_outputs(read: Sequence[Path | None], results: Sequence[Path | None]) 
         raise UsageError("two results would go to one file", remedy="Choose another name for one of them.")
 
 
+def _check_embeddings(args: argparse.Namespace) -> None:
+    if args.embeddings and args.embeddings.suffix != ".npz":
+        raise UsageError(f"vectors cannot be written to '{args.embeddings}'", expected="a name that ends in .npz")
+
+
 def _models(args: argparse.Namespace) -> list[Model]:
     from linnet.caveats import regions
-    from linnet.checkpoint import digests
     from linnet.examine import Model
-    from linnet.predictor import Predictor, load, members
+    from linnet.predictor import Predictor
+
+    models = []
+    for path, name, averaged, predictor in _loaded(args, device=args.device, threads=args.threads):
+        if not isinstance(predictor, Predictor):
+            raise UserError("a model of proteins", where=str(path), expected="a model of genes")
+        origin = _origin(path, predictor)
+        models.append(Model(name, predictor, averaged, {**origin, "region": ", ".join(regions(predictor))}))
+    return models
+
+
+def _loaded(args: argparse.Namespace, **running: Any) -> Iterator[tuple[Path, str, bool, Predictor | ProteinPredictor]]:
+    """Each model asked for: its folder, what to call it, whether it counts in means, and itself."""
+    from linnet.predictor import load, members
 
     asked: list[tuple[Path, bool]] = []
     for path in args.model:
         folders = members(path)
         several = args.members and len(folders) > 1
         asked += [(path, not several), *((folder, True) for folder in folders if several)]
-    models = []
     for (path, averaged), name in zip(asked, _distinct([path for path, _ in asked]), strict=True):
-        predictor = load(path, device=args.device, threads=args.threads)
-        if not isinstance(predictor, Predictor):
-            raise UserError("a model of proteins", where=str(path), expected="a model of genes")
-        model, folders = predictor.checkpoint.model, members(path)
-        seeds = dict.fromkeys(str(c.model.get("config", {}).get("seed", "-")) for c in predictor.checkpoints)
-        origin = {
-            "folder": str(path),
-            "kind": f"ensemble of {len(folders)}" if len(folders) > 1 else model.get("kind", ""),
-            "taxa": f"{len(predictor.taxonomy) - 1:,}",
-            "region": ", ".join(regions(predictor)),
-            "seed": ", ".join(seeds),
-            "SHA-256 of the weights": " ".join(digests(folder)["model.safetensors"][:16] for folder in folders),
-            "written by": f"linnet {model.get('linnet', '-')}",
-        }
-        models.append(Model(name, predictor, averaged, origin))
-    return models
+        yield path, name, averaged, load(path, **running)
+
+
+def _origin(path: Path, predictor: Predictor | ProteinPredictor) -> dict[str, Any]:
+    """What a model is, for the record."""
+    from linnet.checkpoint import digests
+    from linnet.predictor import members
+
+    model, folders = predictor.checkpoint.model, members(path)
+    seeds = dict.fromkeys(str(c.model.get("config", {}).get("seed", "-")) for c in predictor.checkpoints)
+    return {
+        "folder": str(path),
+        "kind": f"ensemble of {len(folders)}" if len(folders) > 1 else model.get("kind", ""),
+        "taxa": f"{len(predictor.taxonomy) - 1:,}",
+        "seed": ", ".join(seeds),
+        "SHA-256 of the weights": " ".join(digests(folder)["model.safetensors"][:16] for folder in folders),
+        "written by": f"linnet {model.get('linnet', '-')}",
+    }
 
 
 def _distinct(paths: list[Path]) -> list[str]:
@@ -279,7 +399,7 @@ def _distinct(paths: list[Path]) -> list[str]:
 
 def _question(args: argparse.Namespace, notes: list[str]) -> Question:
     from linnet.examine import Question
-    from linnet.records import read
+    from linnet.records import once, read
 
     truth, references = (_lineages(path, notes) for path in (args.taxonomy, args.reference))
     records: dict[str, SequenceRecord] = {}
@@ -287,11 +407,8 @@ def _question(args: argparse.Namespace, notes: list[str]) -> Question:
     for record in read(args.sequences):
         if not truth.get(record.id):
             lacking += 1
-        elif records.setdefault(record.id, record).sequence != record.sequence:
-            raise UserError(
-                f"record '{record.id}' is there twice, with different sequences", where=str(args.sequences),
-                expected="one sequence for each id",
-            )  # fmt: skip
+        else:
+            once(records.setdefault(record.id, record), record, args.sequences)
     if not records:
         raise UserError(
             "none of the queries has a true lineage", where=str(args.taxonomy),

@@ -19,14 +19,18 @@ processes share a training when started by 'accelerate launch -m linnet train ..
 
 proteins: TAXONOMY is a taxdump, or another tree that 'linnet code' reads. The taxon of a protein stands in its header
 (UniProt's OX=, RefSeq's [Organism]) or in --accessions. The proteins are first put into a folder of shards, which
---shards keeps: training reads them from there, however many they are.
+--shards keeps: training reads them from there, however many they are. --encoder words (default) is the compact network;
+esm is ESM-2 with --weights (a folder, or hf://facebook/esm2_t6_8M_UR50D), frozen (--lora 0), with low-rank adapters, or
+with these and weights of 4 bits (--quantised), under TaxoFormer's decoder (--head decoder) or the light head.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from importlib import import_module
 from pathlib import Path
@@ -37,13 +41,12 @@ from typing import TYPE_CHECKING, Any
 from linnet import processes, references
 from linnet.errors import UsageError, UserError, missing_extra
 from linnet.options import Several, add_flags, build, names, positive, refuse_foreign, seeds
-from linnet.prediction import DEFAULT_CONFIDENCE
-from linnet.records import SequenceRecord, read
 from linnet.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     from linnet.checkpoint import Checkpoint
     from linnet.preparation import HeldOut
+    from linnet.shards import Shards
 
 _NETWORKS: dict[str, dict[str, str]] = {
     "hybrid": {"model_type": "hybrid"},
@@ -54,6 +57,15 @@ _NETWORKS: dict[str, dict[str, str]] = {
 """DeepTaxa's encoders, as settings."""
 
 _BASELINES = ("nearest", "commonest")
+
+_PROTEINS = {"words": "train_proteins", "esm": "train_protein_transformer"}
+"""Encoders of proteins, and the modules that train them."""
+
+_DRAWN = ("layers", "width", "heads", "inner")
+"""Sizes of an ESM-2 drawn at random; one that is given has its own, and the first three are the decoder's."""
+
+_HEADS = {"decoder": {"width", "layers", "heads", "dropout", "vocabulary", "forced"}, "light": {"taxa", "hidden"}}
+"""Heads on an ESM-2, and the settings that only they have."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -69,34 +81,45 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="proteins: keep them here, or without --sequences take them from here")  # fmt: skip
     references.add_flags(parser)
     parser.add_argument("--out", required=True, type=Path, metavar="FOLDER", help="the model")
-    parser.add_argument("--encoder", choices=["kmer", *_NETWORKS, *_BASELINES], default="kmer",
+    parser.add_argument("--encoder", choices=["kmer", *_NETWORKS, *_BASELINES, *_PROTEINS],
         help="rrna: kmer: bag of k-mers (default); hybrid, cnn, bert: over tokens; onehot: convolutions over single "
-        "bases; nearest, commonest: baselines that learn nothing")  # fmt: skip
+        "bases; nearest, commonest: baselines that learn nothing; proteins: words: bag of words (default); esm: "
+        "ESM-2")  # fmt: skip
+    parser.add_argument("--weights", metavar="MODEL",
+        help="proteins, esm: the ESM-2 to begin with: a folder, or hf://OWNER/MODEL[@REVISION]")  # fmt: skip
+    parser.add_argument("--pooling", choices=["latents", "query", "residues", "published"],
+        help="proteins, esm: what the head sees of the residues: latents: learned queries (default); query: <cls> as "
+        "the query; residues: all; published: TaxoFormer's code")  # fmt: skip
     parser.add_argument("--seeds", type=seeds, metavar="N,N",
-        help="rrna: one model for each; the first also draws the held-out references of all")  # fmt: skip
+        help="one model for each; the first also draws the held-out references of all")  # fmt: skip
     parser.add_argument("--start", type=Path, metavar="MODEL",
         help="networks over tokens: begin with the weights of this model, whatever its taxa")  # fmt: skip
     parser.add_argument("--tokenizer", type=Path, metavar="FILE",
         help="networks over tokens: a tokenizer.json (default: learnt from the references)")  # fmt: skip
     parser.add_argument("--device", default="cpu", metavar="NAME",
-        help="networks over tokens: as torch names it: cpu (default), cuda, mps")  # fmt: skip
+        help="networks over tokens, esm: as torch names it: cpu (default), cuda, mps")  # fmt: skip
     parser.add_argument("--save-every", type=positive, default=600, metavar="SECONDS",
         help="how often an unfinished pass is saved (default: 600)")  # fmt: skip
     parser.add_argument("--threads", type=positive, default=2, metavar="N", help="threads (default: 2)")
     add_flags(parser, verb("train").Config())
     add_flags(parser, verb("train_network").Config(), "networks", without=("model_type", "encoding"))
     add_flags(parser, verb("train_proteins").Config(), "proteins")
+    without = ("weights", "revision", "inner", "pooling", "head")
+    add_flags(parser, verb("train_protein_transformer").Config(), "esm", without=without)
 
 
 def run(args: argparse.Namespace) -> None:
     import torch
 
-    from linnet.checkpoint import check_free, save
+    from linnet.checkpoint import save
     from linnet.fitting import Keeping
 
     torch.set_num_threads(args.threads)
+    own = _PROTEINS if args.family == "proteins" else ("kmer", *_NETWORKS, *_BASELINES)
+    args.encoder = args.encoder or next(iter(own))
+    if args.encoder not in own:
+        raise UsageError(f"train {args.family} --encoder {args.encoder}", expected=", ".join(own))
     if args.family == "proteins":
-        check_free(args.out)  # before hours of training, not after
         _proteins(args)
         return
     if not args.sequences or len(args.sequences) > 1:
@@ -142,7 +165,7 @@ def check_flags(args: argparse.Namespace) -> None:
     kinds = {"kmer": verb("train").Config(), "network": verb("train_network").Config()}
     kind = "network" if args.encoder in _NETWORKS else args.encoder
     own = names(kinds[kind]) if kind in kinds else set()
-    others = set().union(*map(names, kinds.values())) | names(verb("train_proteins").Config())
+    others = set().union(*map(names, kinds.values()), *map(_names, _PROTEINS))
     refuse_foreign(args, own, others | {"accessions", "shards"}, f"--encoder {args.encoder}")
     if args.encoder not in _NETWORKS:
         refuse_foreign(args, (), ("start", "tokenizer"), f"--encoder {args.encoder}")
@@ -198,73 +221,106 @@ def _check_start(start: Checkpoint, args: argparse.Namespace) -> None:
             )  # fmt: skip
 
 
+def _names(encoder: str) -> set[str]:
+    """The settings of a training of proteins."""
+    found = names(verb(_PROTEINS[encoder]).Config())
+    return found - {"revision", "inner"} if encoder == "esm" else found
+
+
+def _check_proteins(args: argparse.Namespace) -> None:
+    """Refuse flags that have no effect on a training of proteins.
+
+    Raises:
+        UsageError: one is given.
+    """
+    others = set().union(*map(_names, _PROTEINS), names(verb("train").Config()), names(verb("train_network").Config()))
+    refuse_foreign(args, _names(args.encoder), others, f"--encoder {args.encoder}")
+    refuse_foreign(args, (), ("start", "tokenizer", "taxdump", "groups", "region"), "proteins")
+    if args.encoder == "words":
+        if args.device != "cpu":
+            raise UsageError(f"--device {args.device} with --encoder words", expected="--encoder esm, or cpu")
+        return
+    if not args.weights:
+        raise UsageError("--encoder esm without --weights", expected="a folder, or hf://facebook/esm2_t6_8M_UR50D")
+    head = args.head or "decoder"
+    if head not in _HEADS:
+        raise UsageError(f"--head {head} with --encoder esm", expected=", ".join(_HEADS))
+    refuse_foreign(args, _HEADS[head], set().union(*_HEADS.values()), f"--head {head}")
+
+
+def _configured_proteins(args: argparse.Namespace) -> Any:
+    """The settings of the training of proteins asked for."""
+    defaults = verb(_PROTEINS[args.encoder]).Config()
+    if args.encoder == "words":
+        return build(defaults, args)
+    from linnet.released import source
+
+    given = {name: value for name, value in vars(args).items() if name not in _DRAWN}
+    weights = source.folder(args.weights, ("config.json", "*.safetensors", "*.safetensors.index.json"))
+    if not (weights / "config.json").is_file():
+        raise UserError("no config.json there", where=str(weights), expected="a folder with an ESM-2 of the hub",
+                        remedy="Give such a folder, or hf://OWNER/MODEL.")  # fmt: skip
+    config = build(defaults, argparse.Namespace(**given | {"weights": str(weights)}))
+    return replace(config, model=replace(config.model, decoder=build(config.model.decoder, args)))
+
+
 def _proteins(args: argparse.Namespace) -> None:
-    """Shards of labelled proteins, and a model from these."""
-    from linnet import shards, training_runs
-    from linnet.checkpoint import save
+    """Shards of labelled proteins, and models from these."""
+    from linnet import devices, training_runs
+    from linnet.fitting import Keeping
     from linnet.taxonomies import read_taxonomy
 
-    if processes.size() > 1:  # each would write the shards and the model
-        raise UsageError("several processes", expected="one process; 'train rrna' can be shared by several")
-    family = verb("train_proteins")
-    config = build(family.Config(), args)
+    _check_proteins(args)
+    devices.own(args.device)
     if args.taxonomy is None:
         raise UsageError("no --taxonomy", expected="the tree that the taxids are of, such as NCBI's taxdump.tar.gz")
+    if not args.sequences and not args.shards:
+        raise UsageError("neither --sequences nor --shards", expected="one of them, or both")
+    config = _configured_proteins(args)
+    all_seeds = args.seeds or (config.seed,)
+    training_runs.check_out(args.out, all_seeds)  # before hours of training, not after
     tree = read_taxonomy(args.taxonomy)
-    with TemporaryDirectory(dir=args.out.absolute().parent, prefix=f".{args.out.name}.shards.") as temporary:
-        folder = args.shards or Path(temporary) / "shards"
-        if args.sequences:
-            store = shards.write(_labelled(args, tree), tree, folder, least=config.least, distinct=True)
-            counts = "".join(f"; {reason}: {n:,}" for reason, n in sorted(store.left_out.items()))
-            _log(f"{len(store):,} proteins of {store.residues:,} residues{counts}")
-        elif args.shards:
-            store = shards.Shards.open(folder, tree)
-        else:
-            raise UsageError("neither --sequences nor --shards", expected="one of them, or both")
-        checkpoint, held_out = family.train(store, tree, config, _log)
-        if held_out.natural:
-            evaluation = training_runs.measure(held_out, DEFAULT_CONFIDENCE)
-            _log(training_runs.text(evaluation))
-            checkpoint.origin["held_out"] = training_runs.figures(evaluation)
-        save(checkpoint, args.out)
-    _log(f"wrote {args.out}")
+    unfinished = args.out.absolute().with_name(f"{args.out.name}.training")
+    kept: dict[str, Any] = {"keeping": Keeping(folder=unfinished, every=args.save_every)}
+    if args.encoder == "esm":
+        kept["device"] = args.device
+    least = config.model.least if args.encoder == "esm" else config.least
+    with _shards(args, tree, least, unfinished) as store:
+
+        def train(seed: int, split_seed: int) -> tuple[Checkpoint, HeldOut]:
+            family = verb(_PROTEINS[args.encoder])
+            found: tuple[Checkpoint, HeldOut] = family.train(
+                store, tree, replace(config, seed=seed), _log, split_seed=split_seed, **kept
+            )
+            if args.encoder == "esm" and args.weights.startswith("hf://"):
+                found[0].model["pretrained"] = args.weights
+            return found
+
+        training_runs.run(train, all_seeds, args.out, unfinished, _log)
 
 
-FOUND = ("accession table", "OX=", "[TaxId:]", "TaxID=", "taxid.locus", "[Organism]")
-"""Notes of a labeller on proteins whose taxon it has found."""
+@contextmanager
+def _shards(args: argparse.Namespace, tree: Taxonomy, least: int, unfinished: Path) -> Iterator[Shards]:
+    """The labelled proteins; the first process writes them and the others wait."""
+    from linnet import shards
+    from linnet.protein_labels import labelled
+    from linnet.team import Team
 
-
-def _labelled(args: argparse.Namespace, tree: Taxonomy) -> Iterator[tuple[SequenceRecord, int]]:
-    """Proteins whose taxon is known, and its node."""
-    from linnet.accessions import accession, read_accessions
-    from linnet.protein_labels import Labeller
-
-    accessions: dict[str, int] = {}
-    if args.accessions:
-        records = (r for path in args.sequences for r in read(path, alphabet="protein"))
-        wanted = {id for r in records for id in (r.id, accession(r.id))}
-        for table in reversed(args.accessions):
-            accessions |= read_accessions(table, wanted)
-    labeller = Labeller(tree, accessions, eggnog=args.eggnog)
-    count = 0
-    for path in args.sequences:
-        for record in read(path, alphabet="protein"):
-            count += 1
-            if (node := labeller.node(record)) is not None:
-                yield record, node
-    notes = labeller.notes
-    if not count:
-        raise UserError("no records", where=", ".join(map(str, args.sequences)), expected="proteins as FASTA")
-    _log(f"{count:,} records; " + "; ".join(f"{note}: {n:,}" for note, n in notes.most_common()))
-    unknown = notes["unknown taxid"]
-    without = count - sum(n for note, n in notes.items() if note in FOUND)
-    if without == count:
-        raise UserError(
-            f"none of {count:,} proteins has a taxon of {args.taxonomy}", where=", ".join(map(str, args.sequences)),
-            expected="headers with OX= or [Organism], or --accessions TABLE",
-        )  # fmt: skip
-    if unknown > count / 4:
-        _log(f"note: {unknown:,} taxids are not in {args.taxonomy}: is it the tree that they are of?")
+    if args.shards and args.sequences and args.shards.exists() and unfinished.exists():
+        _log(f"an interrupted training goes on with the proteins in {args.shards}; --sequences is not read again")
+    elif args.sequences:
+        with TemporaryDirectory(dir=args.out.absolute().parent, prefix=f".{args.out.name}.shards.") as temporary:
+            folder = Team.of_this_run(args.device).agreed(args.shards or Path(temporary) / "shards")
+            if processes.main_process():
+                found = labelled(args.sequences, tree, args.accessions, _log, eggnog=args.eggnog)
+                store = shards.write(found, tree, folder, least=least, distinct=True)
+                counts = "".join(f"; {reason}: {n:,}" for reason, n in sorted(store.left_out.items()))
+                _log(f"{len(store):,} proteins of {store.residues:,} residues{counts}")
+            while not (folder / "index.json").exists():  # it appears when all is written
+                time.sleep(0.5)
+            yield shards.Shards.open(folder, tree)
+        return
+    yield shards.Shards.open(args.shards, tree)
 
 
 def verb(name: str) -> ModuleType:

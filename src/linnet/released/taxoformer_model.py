@@ -185,6 +185,10 @@ class TaxoFormer:
         """The model at work on these proteins."""
         return PublishedWalker(self._network, self._code, self._vectors(sequences))
 
+    def vectors_of(self, sequences: Sequence[str]) -> NDArray[np.float32]:
+        """float32 (B, D): z of each protein."""
+        return np.asarray(self._vectors(sequences).float().cpu().numpy())
+
     def said(self, sequences: Sequence[str], way: Way) -> Iterator[tuple[tuple[str, ...], tuple[float, ...]]]:
         """Names of each protein as the published code gives them, and how probable the model finds those so far."""
         network, mapping = self._network, self.mapping

@@ -9,9 +9,10 @@ from linnet.contig_evaluation import RankContigs
 from linnet.contig_examination import BEFORE, ContigExamination
 from linnet.contig_fates import FATES
 from linnet.contig_scores import PairedDifference
-from linnet.errors import UsageError, missing_extra
+from linnet.errors import UsageError
 from linnet.report import contigs_figures as draw
 from linnet.report import contigs_sections as sections
+from linnet.report import drawing
 from linnet.report.contigs_reading import reading, signed
 from linnet.report.contigs_sections import interval
 from linnet.report.html import Markup, definitions, figures, folded, page, paragraph, section, table
@@ -52,13 +53,10 @@ def check(tables: Sequence[str]) -> None:
     """Make sure that the page can be drawn, before anything long is begun.
 
     Raises:
-        UserError: matplotlib is not installed.
+        UserError: as `drawing.check`.
         UsageError: more tables than colours.
     """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise missing_extra("matplotlib", "report", "a report") from None
+    drawing.check()
     if len(tables) > draw.MOST_TABLES:
         raise UsageError(f"{len(tables)} tables", expected=f"1 to {draw.MOST_TABLES}, as colours tell apart")
 

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from linnet.errors import missing_extra
 from linnet.report.style import STYLE
 
 _SIZE = (4.8, 3.6)
@@ -20,6 +21,18 @@ _OURS: dict[Any, Any] = {
     "legend.frameon": False,
     "legend.fontsize": 8,
 }
+
+
+def check() -> None:
+    """Make sure that figures can be drawn, before anything long is begun.
+
+    Raises:
+        UserError: matplotlib is not installed.
+    """
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise missing_extra("matplotlib", "report", "a report") from None
 
 
 def drawn(draw: Callable[[Any], None], name: str, size: tuple[float, float] = _SIZE) -> str:

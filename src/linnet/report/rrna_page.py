@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
-from linnet.errors import missing_extra
 from linnet.examine import Examination
-from linnet.report import rrna_figures as draw
+from linnet.report import rank_figures as draw
 from linnet.report import rrna_sections as sections
 from linnet.report.html import Markup, definitions, figures, folded, page, paragraph, section, table
 from linnet.report.meanings import MEANINGS
@@ -50,18 +49,6 @@ _PLACEHOLDERS = {
     "accuracy, real names": "accuracy_named",
     "accuracy, placeholders": "accuracy_placeholders",
 }
-
-
-def check() -> None:
-    """Make sure that the page can be drawn, before anything long is begun.
-
-    Raises:
-        UserError: matplotlib is not installed.
-    """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise missing_extra("matplotlib", "report", "a report") from None
 
 
 def render(found: Examination, version: str, notes: Sequence[str]) -> str:
@@ -112,7 +99,7 @@ def _card(found: Examination) -> Markup:
         _spreads(found, _HONEST, f"What is not printed: how many could be right, calibration of all names ({said})."),
         _spreads(found, _CUT, f"What a user gets: names are kept while their confidence is at least {cut} ({said})."),
         *(_by_run(found) if len(found.figures) > 1 else ()),
-        figures((draw.accuracy_by_rank(found), caption + bars)),
+        figures((draw.accuracy_by_rank(found.spread), caption + bars)),
         definitions(MEANINGS),
     )
 

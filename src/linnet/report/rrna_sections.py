@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-
 from linnet.examine import WHOLE, Examination
+from linnet.report import rank_figures, rank_sections
 from linnet.report import rrna_figures as draw
 from linnet.report.html import Markup, figures, folded, paragraph, section, table
 from linnet.report.reading import share
-from linnet.strata import FEW, Stratum
-
-_METHODS = {
-    "tsne": "t-SNE (perplexity 30, begun from principal components)",
-    "umap": "UMAP (with its defaults)",
-}
+from linnet.strata import FEW
 
 
 def near_and_far(found: Examination) -> Markup:
@@ -25,32 +19,18 @@ def near_and_far(found: Examination) -> Markup:
             "Accuracy by identity to the nearest reference sequence: of the references that share most 8-mers with the "
             f"query, the best alignment (edlib). {few}"
         )
-        drawings.append((draw.strata_of(found.identity, "identity", "identity to the nearest reference"), caption))
-        parts.append(folded("Identity in numbers", *_stratum_tables(found.identity)))
+        drawings.append(
+            (rank_figures.strata_of(found.identity, "identity", "identity to the nearest reference"), caption)
+        )
+        parts.append(folded("Identity in numbers", *rank_sections.stratum_tables(found.identity)))
     else:
         parts.append(paragraph("Identity to the nearest reference was not asked for (--reference-sequences)."))
     caption = (
         "Accuracy by how many references the true taxon of that rank has. With none it cannot be named rightly. " + few
     )
-    drawings.append((draw.strata_of(found.references, "references", "references of the true taxon"), caption))
-    parts.append(folded("References in numbers", *_stratum_tables(found.references)))
+    drawings.append((rank_figures.strata_of(found.references, "references", "references of the true taxon"), caption))
+    parts.append(folded("References in numbers", *rank_sections.stratum_tables(found.references)))
     return section("near", "Near and far from the references", figures(*drawings), *parts)
-
-
-def _stratum_tables(strata: Mapping[str, Sequence[Stratum]]) -> Iterable[Markup]:
-    for rank, some in strata.items():
-        rows = [
-            [
-                s.label,
-                f"{s.n:,}{' (few)' if 0 < s.n < FEW else ''}",
-                f"{s.n_known:,}",
-                share(s.accuracy),
-                f"{share(s.interval[0])} to {share(s.interval[1])}" if s.interval else "-",
-                share(s.acc_known),
-            ]
-            for s in some
-        ]
-        yield table([rank, "queries", "of known taxa", "accuracy", "interval", "of known taxa, right"], rows, "")
 
 
 def regions(found: Examination) -> Markup:
@@ -80,52 +60,14 @@ def regions(found: Examination) -> Markup:
 
 def mistakes(found: Examination) -> Markup:
     """How near wrong names are, and which taxa are confused."""
-    parts = []
-    if any(kin.wrong for kin in found.kinship.values()):
-        caption = (
-            "Of the wrong names at each rank (how many, in brackets): sister, the taxon one rank above is right; "
-            "cousin, only the one two ranks above is; further, neither. Every name counts, whatever its confidence."
-        )
-        parts.append(figures((draw.kinship_of(found), caption)))
-    for rank in ("genus", "species"):
-        if some := found.confusions.get(rank):
-            known = {True: "yes", False: "no", None: "-"}
-            rows = [[c.true, c.given, f"{c.count:,}", known[c.known]] for c in some]
-            head = [f"true {rank}", "name given", "queries", "true one in the reference"]
-            parts.append(folded(f"The commonest confused pairs at {rank}", table(head, rows, "", words=True)))
-    none = found.counts["queries without any name"] == found.counts["queries"]
-    words = "No query was given a name." if none else "No name given is wrong."
-    return section("mistakes", "What wrong names look like", *(parts or [paragraph(words)]))
+    unnamed = found.counts["queries without any name"] == found.counts["queries"]
+    return rank_sections.mistakes(found.kinship, found.confusions, unnamed)
 
 
 def confidence(found: Examination) -> Markup:
     """Reliability, and risk against coverage."""
-    drawings = []
-    for rank in ("genus", "species"):
-        if rank in found.reliability and any(b.count for b in found.reliability[rank]):
-            caption = (
-                f"Reliability at {rank}: names in ten bins of confidence, the share of each that is right (95 % "
-                "interval), and below how many names lie there. Every name counts. Below the line, names are less "
-                "often right than they say."
-            )
-            drawings.append((draw.reliability_of(rank, found.reliability[rank]), caption))
-    if not found.curves:
-        return section("confidence", "What confidence is worth", paragraph("No name has a confidence."))
-    caption = (
-        "Risk and coverage: when only the surest names are given, the wrong share of them, for every cut. A model that "
-        "knows what it does not know stays low until far to the right."
-    )
-    drawings.append((draw.risk_coverage(found), caption))
     first = next(iter(found.figures.values()))
-    rows = [
-        [rank, f"{100 * curve.aurc:.2f}", f"{100 * curve.best:.2f}", share(first[rank].auroc)]
-        for rank, curve in found.curves.items()
-    ]
-    caption = (
-        "Area under the risk-coverage curve, and what it would be were every right name surer than every wrong one."
-    )
-    head = ["rank", "AURC", "least possible", "AUROC of confidence"]
-    return section("confidence", "What confidence is worth", figures(*drawings), table(head, rows, caption))
+    return rank_sections.confidence(found.reliability, found.curves, {rank: f.auroc for rank, f in first.items()})
 
 
 def plane(found: Examination) -> Markup:
@@ -137,8 +79,8 @@ def plane(found: Examination) -> Markup:
         )
     caption = (
         f"{len(laid.x):,} queries: the {laid.width} numbers that the model makes of each before it names anything, "
-        f"laid out by {_METHODS[laid.method]}. Neighbours are alike; distances between groups, and their sizes, mean "
-        "nothing."
+        f"laid out by {rank_sections.METHODS[laid.method]}. Neighbours are alike; distances between groups, and their "
+        "sizes, mean nothing."
     )
     told = [right for right in laid.genus_right if right is not None]
     right = share(sum(told) / max(len(told), 1))

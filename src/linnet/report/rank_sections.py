@@ -1,0 +1,102 @@
+"""Sections on names at ranks, of any model: strata in numbers, what wrong names look like, what confidence is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from linnet.metrics import ReliabilityBin
+from linnet.ranking import RiskCoverage
+from linnet.report import rank_figures as draw
+from linnet.report.html import Markup, figures, folded, paragraph, section, table
+from linnet.report.reading import share
+from linnet.strata import FEW, Stratum
+from linnet.taxon_errors import Confusion, Kinship
+
+METHODS = {
+    "tsne": "t-SNE (perplexity 30, begun from principal components)",
+    "umap": "UMAP (with its defaults)",
+}
+"""How vectors are laid out, in words."""
+
+DEEP = ("genus", "species")
+
+
+def stratum_tables(strata: Mapping[str, Sequence[Stratum]]) -> Iterable[Markup]:
+    """A table a rank."""
+    for rank, some in strata.items():
+        rows = [
+            [
+                s.label,
+                f"{s.n:,}{' (few)' if 0 < s.n < FEW else ''}",
+                f"{s.n_known:,}",
+                share(s.accuracy),
+                f"{share(s.interval[0])} to {share(s.interval[1])}" if s.interval else "-",
+                share(s.acc_known),
+            ]
+            for s in some
+        ]
+        yield table([rank, "queries", "of known taxa", "accuracy", "interval", "of known taxa, right"], rows, "")
+
+
+def mistakes(
+    kinship: Mapping[str, Kinship], confusions: Mapping[str, Sequence[Confusion]], unnamed: bool, *more: Markup
+) -> Markup:
+    """How near wrong names are, and which taxa are confused.
+
+    Args:
+        unnamed: no query was given a name.
+        more: what follows these.
+    """
+    parts = []
+    if any(kin.wrong for kin in kinship.values()):
+        caption = (
+            "Of the wrong names at each rank (how many, in brackets): sister, the taxon one rank above is right; "
+            "cousin, only the one two ranks above is; further, neither. Every name counts, whatever its confidence."
+        )
+        parts.append(figures((draw.kinship_of(kinship), caption)))
+    for rank in DEEP:
+        if some := confusions.get(rank):
+            known = {True: "yes", False: "no", None: "-"}
+            rows = [[c.true, c.given, f"{c.count:,}", known[c.known]] for c in some]
+            head = [f"true {rank}", "name given", "queries", "true one in the reference"]
+            parts.append(folded(f"The commonest confused pairs at {rank}", table(head, rows, "", words=True)))
+    words = "No query was given a name." if unnamed else "No name given is wrong."
+    return section("mistakes", "What wrong names look like", *(parts or [paragraph(words)]), *more)
+
+
+def confidence(
+    reliability: Mapping[str, Sequence[ReliabilityBin]],
+    curves: Mapping[str, RiskCoverage],
+    auroc: Mapping[str, float | None],
+    ranks: Sequence[str] = DEEP,
+) -> Markup:
+    """Reliability at some ranks, and risk against coverage at all.
+
+    Args:
+        auroc: of confidence, by rank.
+    """
+    drawings = []
+    for rank in ranks:
+        if rank in reliability and any(b.count for b in reliability[rank]):
+            caption = (
+                f"Reliability at {rank}: {sum(b.count for b in reliability[rank]):,} names in ten bins of confidence, "
+                "the share of each that is right (95 % interval), and below how many names lie there. Every name "
+                "counts. Below the line, names are less often right than they say."
+            )
+            drawings.append((draw.reliability_of(rank, reliability[rank]), caption))
+    if not curves:
+        return section("confidence", "What confidence is worth", paragraph("No name has a confidence."))
+    caption = (
+        "Risk and coverage: when only the surest names are given, the wrong share of them, for every cut. A model that "
+        "knows what it does not know stays low until far to the right."
+    )
+    drawings.append((draw.risk_coverage(curves), caption))
+    rows = [
+        [rank, f"{100 * curve.aurc:.2f}", f"{100 * curve.best:.2f}", share(auroc[rank])]
+        for rank, curve in curves.items()
+    ]
+    caption = (
+        "Area under the risk-coverage curve, and what it would be were every right name surer than every wrong one."
+    )
+    head = ["rank", "AURC", "least possible", "AUROC of confidence"]
+    return section("confidence", "What confidence is worth", figures(*drawings), table(head, rows, caption))

@@ -28,6 +28,7 @@ class Protein:
     """One of them.
 
     Attributes:
+        id: p and the number of its row; MMseqs2 shortens ids such as sp|P12345|NAME.
         taxa: taxids at `RANKS`, 0 where the lineage has no such rank.
     """
 
@@ -100,7 +101,7 @@ def truth(proteins: list[Protein]) -> NDArray[np.int64]:
 
 
 def _proteins(data: Path) -> dict[str, list[Protein]]:
-    """By set; records are told apart by accession and taxid."""
+    """By set."""
     csv.field_size_limit(1 << 24)
     with lzma.open(data / "data" / "protein" / "proteins_taxid.tsv.xz", "rt") as file:
         sequences: dict[tuple[str, str], str] = {}
@@ -109,10 +110,10 @@ def _proteins(data: Path) -> dict[str, list[Protein]]:
                 sequences.setdefault((row["accession"], row["taxid"]), row["sequence"])
     found: dict[str, list[Protein]] = {}
     with gzip.open(data / "bench" / "proteins" / "split.tsv.gz", "rt") as file:
-        for row in csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE):
+        for number, row in enumerate(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE), 1):
             sequence = sequences[row["accession"], row["taxid"]].replace("*", "")
-            id, taxa = f"{row['accession']}~{row['taxid']}", tuple(int(row[rank] or 0) for rank in RANKS)
-            found.setdefault(row["split"], []).append(Protein(id, sequence, int(row["taxid"]), taxa))
+            taxa = tuple(int(row[rank] or 0) for rank in RANKS)
+            found.setdefault(row["split"], []).append(Protein(f"p{number}", sequence, int(row["taxid"]), taxa))
     return found
 
 

@@ -322,8 +322,9 @@ TOOLS = {
         "its transformer alone, 8 passes", "bert", "ranks", "--epochs", "8",
     ),
     "linnet-onehot": _network(
-        "convolutions over single bases of the whole gene, 3 passes",
-        "onehot", "ranks", "--epochs", "3", "--max-length", "1600", "--num-filters", "64",
+        "convolutions over 7, 11 and 15 single bases of the whole gene, 5 passes",
+        "onehot", "ranks", "--epochs", "5", "--max-length", "1600", "--kernel-sizes", "7,11,15",
+        "--hidden-dropout-prob", "0",
     ),
     "naive-bayes": Tool(
         "as QIIME 2 does it (naive_bayes.py); cut 0.7",

@@ -16,6 +16,8 @@ from linnet.contig_evaluation import evaluate_contigs
 from linnet.gold_standard import read_gold_standard
 from linnet.labels import predictions, read_labels
 
+pytestmark = pytest.mark.slow  # models are trained, or whole commands run
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 CONTIGS, LABELS, DEPTHS = (EXAMPLES / n for n in ("contigs.fna.gz", "contig_labels.tsv", "contig_depths.tsv"))
 

@@ -18,6 +18,7 @@ from linnet.protein_groups import ALL, cladogram, groups
 from linnet.records import SequenceRecord
 from linnet.taxonomy import RANKS, Lineage, Taxon, Taxonomy
 
+pytestmark = pytest.mark.slow  # models are trained, or whole commands run
 
 def path(text: str) -> Lineage:
     """'Bacteria;P;C' as taxa of the canonical ranks; '' leaves one out."""

@@ -25,6 +25,8 @@ from linnet.taxonomy import Lineage
 for _library in ("matplotlib", "sklearn", "edlib"):
     pytest.importorskip(_library)
 
+pytestmark = pytest.mark.slow  # models are trained, or whole commands run
+
 NASTY = "S<script>alert('&')</script>$x^2"
 
 

@@ -17,6 +17,8 @@ from linnet.contig_evaluation import evaluate_contigs, read_calls
 from linnet.contig_transitions import Flow, Transitions
 from linnet.gold_standard import read_gold_standard, read_lengths
 
+pytestmark = pytest.mark.slow  # models are trained, or whole commands run
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 NASTY = "S<script>alert('&')</script>$x^2"
 PATH = "Bacteria;P;C;O;F;G"

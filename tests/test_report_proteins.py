@@ -26,6 +26,8 @@ from linnet.taxonomy import Taxonomy
 for _library in ("matplotlib", "sklearn"):
     pytest.importorskip(_library)
 
+pytestmark = pytest.mark.slow  # models are trained, or whole commands run
+
 NASTY = "P0<script>alert('&')</script>$x^2"
 
 

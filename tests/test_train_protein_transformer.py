@@ -33,6 +33,7 @@ from linnet.protein_preparation import Rows  # noqa: E402
 from linnet.taxonomy import Taxonomy  # noqa: E402
 from linnet.train_protein_transformer import Config, Lesson, of_like_length, train  # noqa: E402
 
+pytestmark = pytest.mark.slow  # models are trained, or whole commands run
 
 @dataclass
 class Store(Listed):

@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
 from test_lineage_code import of_parents  # noqa: E402
+from tiny_esm import save_esm  # noqa: E402
 
 from linnet.encoders.esm import Config, EsmEncoder, adapters  # noqa: E402
 from linnet.errors import UserError  # noqa: E402
@@ -26,17 +27,7 @@ PROTEINS = ["MKTAYIAKQRQISFVKSHFSRQ", "MK", "GGSGGSPLVWXBACDEFGHIKLMNPQRSTVWY"]
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An ESM-2 as the hub has it."""
-    from transformers import EsmConfig, EsmForMaskedLM
-
-    torch.manual_seed(0)
-    where = tmp_path_factory.mktemp("esm")
-    EsmForMaskedLM(
-        EsmConfig(
-            vocab_size=33, pad_token_id=1, mask_token_id=32, hidden_size=64, num_hidden_layers=2,
-            num_attention_heads=4, intermediate_size=128, position_embedding_type="rotary", token_dropout=True,
-        )
-    ).save_pretrained(where)  # fmt: skip
-    return where
+    return save_esm(tmp_path_factory.mktemp("esm"))
 
 
 @pytest.mark.parametrize(("pooling", "vectors"), [("latents", 8), ("query", 1), ("residues", 34), ("published", 1)])

@@ -12,9 +12,9 @@ import pytest
 from conftest import evolve, lineage
 
 from linnet import caveats, checkpoint, projection
-from linnet.answers import ask
+from linnet.answers import ask, embed
 from linnet.errors import UserError
-from linnet.examine import Examination, Model, Question, Settings, embed, examine
+from linnet.examine import Examination, Model, Question, Settings, examine
 from linnet.importance import importance
 from linnet.likeness import References
 from linnet.metrics import chosen, scores, weighted_precision

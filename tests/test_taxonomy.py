@@ -38,6 +38,14 @@ def test_lca_equals_the_deepest_common_ancestor(rows: list[Lineage], data: st.Da
     assert tree.lca(nodes) == max(common, key=lambda n: tree.depth[n])
 
 
+@given(lineages, st.data())
+def test_records_of_a_clade_are_counted_as_walking_up_does(rows: list[Lineage], data: st.DataObject) -> None:
+    tree = Taxonomy.from_lineages(rows)
+    nodes = data.draw(st.lists(st.integers(0, len(tree) - 1), max_size=12))
+    expected = [sum(clade in (0, *tree.path(n)) for n in nodes) for clade in range(len(tree))]
+    assert tree.clade_counts(np.array(nodes, np.int32)).tolist() == expected
+
+
 @given(lineages)
 def test_level_order_keeps_children_together_and_in_order(rows: list[Lineage]) -> None:
     tree = Taxonomy.from_lineages(rows)

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import evolved_genes, lineage, write_fasta
+from killing import killed, two_processes
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("tokenizers")
@@ -34,28 +32,6 @@ SIZE = ["--embed-dim", 16, "--num-filters", 8, "--hidden-size", 16, "--num-hidde
         "--intermediate-size", 32, "--vocabulary", 64, "--max-length", 256]  # fmt: skip
 QUICK = [*SIZE, "--epochs", 2, "--batch", 16, "--hold-out", 0.25, "--threads", 1]
 
-DYING = """
-import os, signal, sys
-from linnet import fitting
-from linnet.__main__ import main
-
-steps, last, step = 0, int(sys.argv[1]), fitting._step
-
-def dying(*given):
-    global steps
-    steps += 1
-    if steps == last:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(*given)
-
-signal.alarm(110)  # processes that wait for one another end, too
-fitting._step = dying
-every = 0.0 if os.environ.get("RANK", "0") == "0" else 1e9  # clocks differ
-fitting.Keeping.file = lambda self, name, of: fitting.Kept(self.folder / f"{name}.safetensors", of, every)
-sys.exit(main(sys.argv[2:]))
-"""
-"""The command, killed before a step; it saves after each."""
-
 
 @pytest.fixture(scope="module")
 def references(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
@@ -68,16 +44,6 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> list[object]:
 
 def command(references: list[object], out: Path, *more: object, encoder: str = "hybrid") -> list[str]:
     return [str(a) for a in ("train", "rrna", *references, "--encoder", encoder, "--out", out, *more)]
-
-
-def killed(arguments: list[str], step: int, *launcher: str) -> int:
-    """The exit status of the command, killed before a step."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-    script = ["-c", DYING] if not launcher else list(launcher)
-    return subprocess.run(
-        [sys.executable, *script, str(step), *arguments], env=environment, capture_output=True, timeout=120
-    ).returncode
 
 
 def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[int, str]:
@@ -236,9 +202,9 @@ def test_a_killed_training_ends_with_the_same_bytes(
     assert main(command(references, straight, *settings, encoder=encoder)) == 0
     arguments = command(references, broken, *settings, encoder=encoder)
     unfinished = tmp_path / "broken.training"
-    assert killed(arguments, 5) == -signal.SIGKILL  # in the second pass of the first fit
+    assert killed(arguments, 5).returncode == -signal.SIGKILL  # in the second pass of the first fit
     assert [p.name for p in unfinished.iterdir()] == ["seed-42.first.safetensors"]
-    assert killed(arguments, 7) == -signal.SIGKILL  # in the second
+    assert killed(arguments, 7).returncode == -signal.SIGKILL  # in the second
     assert {p.name for p in unfinished.iterdir()} == {"seed-42.first.safetensors", "seed-42.again.safetensors"}
     assert not broken.exists()
     assert main(arguments) == 0
@@ -295,14 +261,13 @@ def test_the_refit_has_as_many_passes_as_the_best_one(
 def test_two_processes_give_one_model_the_same_as_one_process(tmp_path: Path, references: list[object]) -> None:
     pytest.importorskip("accelerate")
     settings = [*SIZE, "--epochs", 3, "--batch", 48, "--hold-out", 0.25, "--hidden-dropout-prob", 0, "--threads", 1]
-    (tmp_path / "dying.py").write_text(DYING)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(tmp_path / "dying.py")]
+    launcher = two_processes(tmp_path)
     alone, together = tmp_path / "alone", tmp_path / "together"
     assert main(command(references, alone, *settings)) == 0
     arguments = command(references, together, *settings)
-    assert killed(arguments, 5, *launcher) != 0  # in the second fit
+    assert killed(arguments, 5, *launcher).returncode != 0  # in the second fit
     assert {p.name for p in tmp_path.iterdir()} == {"alone", "dying.py", "together.training"}
-    assert killed(arguments, 999, *launcher) == 0
+    assert killed(arguments, 999, *launcher).returncode == 0
     assert {p.name for p in tmp_path.iterdir()} == {"alone", "dying.py", "together"}
     one, other = (load_file(model / "model.safetensors") for model in (alone, together))
     assert one.keys() == other.keys()

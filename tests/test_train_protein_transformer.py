@@ -20,6 +20,7 @@ pytest.importorskip("peft")
 import protein_world  # noqa: E402
 from protein_world import Listed  # noqa: E402
 from safetensors import torch as tensors  # noqa: E402
+from tiny_esm import save_esm  # noqa: E402
 
 from linnet import checkpoint as checkpoints  # noqa: E402
 from linnet import light_head, lineage_decoder, train_protein_transformer, walk  # noqa: E402
@@ -58,18 +59,7 @@ def few(n: int = 40) -> tuple[Store, Taxonomy]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny ESM-2 as the hub has it."""
-    from transformers import EsmConfig, EsmForMaskedLM
-
-    torch.manual_seed(0)
-    where = tmp_path_factory.mktemp("esm")
-    EsmForMaskedLM(
-        EsmConfig(
-            vocab_size=33, pad_token_id=1, mask_token_id=32, hidden_size=64, num_hidden_layers=2, num_attention_heads=4,
-            intermediate_size=128, position_embedding_type="rotary", token_dropout=True, hidden_dropout_prob=0.0,
-            attention_probs_dropout_prob=0.0,
-        )
-    ).save_pretrained(where)  # fmt: skip
-    return where
+    return save_esm(tmp_path_factory.mktemp("esm"))
 
 
 def settings(folder: Path, *, head: Any = "decoder", lora: int = 4, epochs: int = 2, **more: Any) -> Config:
@@ -142,12 +132,7 @@ def test_weights_in_4_bits_are_trained_checked_and_trained_and_kept_whole(folder
 
 def test_4_bits_need_no_width_that_can_be_packed(tmp_path: Path) -> None:
     pytest.importorskip("bitsandbytes")
-    from transformers import EsmConfig, EsmForMaskedLM
-
-    EsmForMaskedLM(
-        EsmConfig(vocab_size=33, pad_token_id=1, mask_token_id=32, hidden_size=96, num_hidden_layers=1,
-                  num_attention_heads=4, intermediate_size=128, position_embedding_type="rotary", token_dropout=True)
-    ).save_pretrained(tmp_path)  # fmt: skip
+    save_esm(tmp_path, width=96, layers=1)
     learning = lesson(tmp_path, quantised=True, epochs=2)
     assert len(learning.fit(lambda _: None, Keeping().file("x", "")).checks) == 2  # as in ESM-2 35M, 480 wide
 

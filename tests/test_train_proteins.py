@@ -40,7 +40,7 @@ def equal(one: Checkpoint, other: Checkpoint) -> bool:
 def network_of(model: Checkpoint) -> CompactLineageNetwork:
     encoder = model.model["config"]["model"]["encoder"]
     reader = residue_words.Config(ks=encoder["ks"], buckets=encoder["buckets"]).reader
-    return CompactLineageNetwork(model.tensors, reader, model.taxonomy, model.calibration)
+    return CompactLineageNetwork.kept(model.tensors, reader, model.taxonomy, model.calibration)
 
 
 # ---------------------------------------------------------------------- what is learnt

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from killing import killed, two_processes
+from tiny_esm import save_esm
 
 pytest.importorskip("torch")
 
@@ -135,17 +134,8 @@ def test_genes_have_no_encoder_of_proteins(tmp_path: Path, capsys: pytest.Captur
 @pytest.fixture(scope="module")
 def esm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A tiny ESM-2 as the hub has it."""
-    transformers = pytest.importorskip("transformers")
-    import torch
-
-    torch.manual_seed(0)
-    folder = tmp_path_factory.mktemp("tiny-esm")
-    config = transformers.EsmConfig(
-        vocab_size=33, pad_token_id=1, mask_token_id=32, hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
-        intermediate_size=32, position_embedding_type="rotary", token_dropout=True, hidden_dropout_prob=0.0,
-    )  # fmt: skip
-    transformers.EsmForMaskedLM(config).save_pretrained(folder)
-    return folder
+    pytest.importorskip("transformers")
+    return save_esm(tmp_path_factory.mktemp("tiny-esm"), width=16, layers=1, heads=2, inner=32)
 
 
 def esm_command(world: Path, esm: Path, out: Path, *more: str) -> list[str]:
@@ -226,38 +216,6 @@ def test_an_esm_without_weights_is_refused(world: Path, tmp_path: Path, capsys: 
 
 # ---------------------------------------------------------------------- broken off; shared by processes
 
-DYING = """
-import os, signal, sys
-from linnet import fitting
-from linnet.__main__ import main
-
-steps, last, step = 0, int(sys.argv[1]), fitting._step
-
-def dying(*given):
-    global steps
-    steps += 1
-    if steps == last:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return step(*given)
-
-signal.alarm(300)  # processes that wait for one another end, too
-fitting._step = dying
-every = 0.0 if os.environ.get("RANK", "0") == "0" else 1e9  # clocks differ
-fitting.Keeping.file = lambda self, name, of: fitting.Kept(self.folder / f"{name}.safetensors", of, every)
-sys.exit(main(sys.argv[2:]))
-"""
-"""The command, killed before a step; it saves after each."""
-
-
-def killed(arguments: list[str], step: int, *launcher: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    environment["PYTHONPATH"] = os.pathsep.join(p for p in sys.path if p)
-    script = list(launcher) or ["-c", DYING]
-    return subprocess.run(
-        [sys.executable, *script, str(step), *arguments], env=environment, capture_output=True, text=True, timeout=300
-    )
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_killed_training_goes_on_with_the_same_command(world: Path, esm: Path, tmp_path: Path, keep: bool) -> None:
@@ -287,8 +245,7 @@ def test_two_processes_train_one_model(world: Path, esm: Path, tmp_path: Path, k
         inputs = ["--sequences", str(world / "p.faa.gz"), "--taxonomy", str(world / "tree.tsv"), "--out", str(out)]
         return ["train", "proteins", *inputs, *SMALL, *still]
 
-    (tmp_path / "dying.py").write_text(DYING)
-    launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", str(tmp_path / "dying.py")]
+    launcher = two_processes(tmp_path)
     assert main(argv(alone)) == 0
     done = killed(argv(together), 9999, *launcher)
     assert done.returncode == 0, done.stderr

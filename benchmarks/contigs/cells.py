@@ -16,6 +16,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1]))
 import taxometer
 from costs import measured
 from sets import ContigSet, Truth, truth
@@ -23,6 +24,7 @@ from sets import ContigSet, Truth, truth
 from linnet import formats
 from linnet.labels import predictions, read_labels
 from linnet.prediction import Prediction, unreadable
+from main import write
 
 Calls = Mapping[str, Prediction]
 
@@ -192,11 +194,3 @@ def labels_table(cell: Cell) -> Path:
     if not path.exists():
         write(path, taxometer.labels_table(Data(cell.contigs).labels(cell.labels).values()))
     return path
-
-
-def write(path: Path, text: str) -> None:
-    """A file that is whole as soon as it has its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    temporary.write_text(text)
-    temporary.replace(path)

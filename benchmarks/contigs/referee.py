@@ -24,15 +24,16 @@ import platform
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1]))
 import numpy as np
 import probe
 import referee_tables
 import tallies
 from arms import ARMS, SAMPLES, Arm, chosen
-from cells import write
 from materials import Material, example, of_set
 from sets import make, named
 
@@ -41,11 +42,12 @@ from linnet import formats
 from linnet.correct import PUBLISHED_CUT, Config, correct
 from linnet.depths import Depths
 from linnet.embeddings import save_arrays
-from linnet.errors import UsageError, UserError
+from linnet.errors import UsageError
 from linnet.families import contigs_published as published
 from linnet.label_tree import LabelTree
 from linnet.prediction import Prediction
 from linnet.taxonomy import RANKS
+from main import exit_status, words, write
 
 SEEDS = (1, 2, 3, 4, 5)
 RESAMPLES = 1000
@@ -56,15 +58,7 @@ THREADS = 2
 
 def main(given: Sequence[str] | None = None) -> int:
     """0 done, 1 data is wrong, 2 asked wrongly, 130 interrupted."""
-    args = _parser().parse_args(given)
-    try:
-        return _run(args)
-    except UserError as error:
-        _say(f"error: {error}")
-        return error.exit_code
-    except KeyboardInterrupt:
-        _say("interrupted; the same command goes on from here")
-        return 130
+    return exit_status(partial(_run, _parser().parse_args(given)), _say)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -82,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(args: argparse.Namespace) -> int:
-    names = [word.strip() for word in (args.arms or ",".join(ARMS)).split(",") if word.strip()]
+    names = words(args.arms or ",".join(ARMS))
     if unknown := [name for name in names if name not in ARMS]:
         raise UsageError(f"no arm '{unknown[0]}'", expected=f"of {', '.join(ARMS)}")
     if not all(seed.strip().isdecimal() for seed in args.seeds.split(",")):

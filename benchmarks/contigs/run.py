@@ -26,18 +26,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1]))
 import annotators
 import scale
 import taxometer
 import toy
-from cells import LINNET, SAMPLES, SOURCES, TOOLS, Cell, plan, run, write
+from cells import LINNET, SAMPLES, SOURCES, TOOLS, Cell, plan, run
 from costs import CommandFailed
 from score import score
 from sets import finished, make, named
 from tables import main_tables, render
 
 import linnet
-from linnet.errors import UsageError, UserError
+from linnet.errors import UsageError
+from main import exit_status, numbers, of, words, write
 
 SETS = (*(f"seed{n}" for n in range(1, 6)), *(f"short{n}" for n in range(1, 4)))
 THREADS = 2
@@ -46,15 +48,7 @@ THREADS = 2
 
 def main() -> int:
     """0 done, 1 a tool failed or data is wrong, 2 asked wrongly, 130 interrupted."""
-    args = _parser().parse_args()
-    try:
-        return _run(args)
-    except UserError as error:
-        _say(f"error: {error}")
-        return error.exit_code
-    except KeyboardInterrupt:
-        _say("interrupted; the same command goes on from here")
-        return 130
+    return exit_status(partial(_run, _parser().parse_args()), _say)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -63,32 +57,12 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--work", type=Path, required=True, metavar="DIR", help="sets, measurements and results")
     add("--quick", action="store_true", help="a small run, kept apart under DIR/quick")
-    add("--sets", type=_words, metavar="LIST", help=f"seedN, shortN (default: {','.join(SETS)})")
-    add("--sources", type=_of(SOURCES), metavar="LIST", help=f"of labels: {', '.join(SOURCES)} (default: all)")
-    add("--samples", type=_numbers, metavar="LIST", help=f"(default: {','.join(map(str, SAMPLES))})")
-    add("--tools", type=_of(list(TOOLS)), metavar="LIST", help=f"of {', '.join(TOOLS)} (default: all)")
+    add("--sets", type=words, metavar="LIST", help=f"seedN, shortN (default: {','.join(SETS)})")
+    add("--sources", type=of(SOURCES), metavar="LIST", help=f"of labels: {', '.join(SOURCES)} (default: all)")
+    add("--samples", type=numbers, metavar="LIST", help=f"(default: {','.join(map(str, SAMPLES))})")
+    add("--tools", type=of(list(TOOLS)), metavar="LIST", help=f"of {', '.join(TOOLS)} (default: all)")
     add("--scale", action="store_true", help="also time linnet on 100,000 contigs")
     return parser
-
-
-def _words(text: str) -> list[str]:
-    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(word) for word in text.split(",")]
-
-
-def _of(known: Sequence[str]) -> Callable[[str], list[str]]:
-    """A reader of comma-separated words, all among those known."""
-
-    def words(text: str) -> list[str]:
-        for word in _words(text):
-            if word not in known:
-                raise argparse.ArgumentTypeError(f"'{word}' is not one of {', '.join(known)}")
-        return _words(text)
-
-    return words
 
 
 def _run(args: argparse.Namespace) -> int:

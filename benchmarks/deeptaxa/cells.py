@@ -7,17 +7,20 @@ again.
 from __future__ import annotations
 
 import json
-import os
 import shutil
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1]))
 from measure import CommandFailed, Usage, measure
 from reads import fasta, some_reads, spread
 from tools import DEEPTAXA, TOOLS, Answers, Job, convert, this_linnet
+
+from main import write
 
 TRIED_BATCHES = (1, 8, 32, 64)
 TRIED_READS = 64
@@ -231,11 +234,3 @@ def _batch_folder(bench: Bench, block: Block, size: int | str) -> Path:
 
 def _batch_path(bench: Bench, block: Block) -> Path:
     return bench.results / "batches" / f"{block.name}.json"
-
-
-def write(path: Path, text: str) -> None:
-    """A file that is whole as soon as it has its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    temporary.write_text(text)
-    temporary.replace(path)

@@ -23,16 +23,19 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from cells import Bench, Block, block, converted, run, tried_batches, write
+sys.path.append(str(Path(__file__).parents[1]))
+from cells import Bench, Block, block, converted, run, tried_batches
 from measure import CommandFailed, cores
 from results import agreement, render, speed_table, speeds
 from tools import DEEPTAXA, TOOLS
 
 import linnet
 from linnet.errors import UsageError, UserError
+from main import exit_status, numbers, of, words, write
 
 ASK_VERSIONS = """\
 import importlib.metadata as found
@@ -42,27 +45,7 @@ print(*(f"{name} {found.version(name)}" for name in ("deeptaxa-rrna", "torch", "
 
 def main() -> int:
     """0 done, 1 a tool failed or data is wrong, 2 asked wrongly, 130 interrupted."""
-    args = _parser().parse_args()
-    bench = Bench(args.work.resolve(), args.quick, _interpreter(args.deeptaxa))
-    try:
-        versions = _versions(bench.deeptaxa)
-        _prepare(bench, args)
-        data: dict[str, Any] = json.loads((bench.data / "data.json").read_text())
-        repeats = args.repeats or (2 if args.quick else 3)
-        threads = args.threads or ([2] if args.quick else [1, 2])
-        blocks = _blocks(data["reads"], args.sets, threads, args.quick)
-        failed, conversion = _convert(bench, args.tools)
-        tools = [tool for tool in args.tools if not (failed and tool != DEEPTAXA)]
-        for each in blocks:
-            failed += run(bench, each, tools, repeats, _say)
-        about = {"versions": versions, "machine": _machine(), "data": data, "quick": args.quick, **conversion}
-        return _report(bench, blocks, args.tools, repeats, about | {"failed": failed})
-    except UserError as error:
-        _say(f"error: {error}")
-        return error.exit_code
-    except KeyboardInterrupt:
-        _say("interrupted; the same command goes on from here")
-        return 130
+    return exit_status(partial(_run, _parser().parse_args()), _say)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,27 +57,27 @@ def _parser() -> argparse.ArgumentParser:
     add("--tokenizer", type=Path, metavar="FOLDER", help="with DNABERT-2's tokenizer.json; until DIR/data is there")
     add("--reads", action="append", default=[], metavar="NAME=FILE", help="a set of reads; until DIR/data is there")
     add("--quick", action="store_true", help="a small run, kept apart under DIR/quick")
-    add("--threads", type=_numbers, metavar="LIST", help="(default: 1,2; quick: 2)")
+    add("--threads", type=numbers, metavar="LIST", help="(default: 1,2; quick: 2)")
     add("--repeats", type=int, metavar="N", help="(default: 3; quick: 2)")
-    add("--sets", type=_words, metavar="LIST", help="of the names of the sets (default: all)")
-    add("--tools", type=_tools, default=list(TOOLS), metavar="LIST", help=f"of {', '.join(TOOLS)} (default: all)")
+    add("--sets", type=words, metavar="LIST", help="of the names of the sets (default: all)")
+    add("--tools", type=of([*TOOLS]), default=[*TOOLS], metavar="LIST", help=f"of {', '.join(TOOLS)} (default: all)")
     return parser
 
 
-def _words(text: str) -> list[str]:
-    return list(dict.fromkeys(word.strip() for word in text.split(",") if word.strip()))
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(word) for word in text.split(",")]
-
-
-def _tools(text: str) -> list[str]:
-    words = _words(text)
-    for word in words:
-        if word not in TOOLS:
-            raise argparse.ArgumentTypeError(f"'{word}' is not one of {', '.join(TOOLS)}")
-    return words
+def _run(args: argparse.Namespace) -> int:
+    bench = Bench(args.work.resolve(), args.quick, _interpreter(args.deeptaxa))
+    versions = _versions(bench.deeptaxa)
+    _prepare(bench, args)
+    data: dict[str, Any] = json.loads((bench.data / "data.json").read_text())
+    repeats = args.repeats or (2 if args.quick else 3)
+    threads = args.threads or ([2] if args.quick else [1, 2])
+    blocks = _blocks(data["reads"], args.sets, threads, args.quick)
+    failed, conversion = _convert(bench, args.tools)
+    tools = [tool for tool in args.tools if not (failed and tool != DEEPTAXA)]
+    for each in blocks:
+        failed += run(bench, each, tools, repeats, _say)
+    about = {"versions": versions, "machine": _machine(), "data": data, "quick": args.quick, **conversion}
+    return _report(bench, blocks, args.tools, repeats, about | {"failed": failed})
 
 
 def _prepare(bench: Bench, args: argparse.Namespace) -> None:

@@ -22,8 +22,8 @@ import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
 
+sys.path.append(str(Path(__file__).parents[1]))
 from cells import Bench, Cell, finished, plan, run
 from measure import CommandFailed
 from peers import TOOLS
@@ -32,7 +32,7 @@ from score import score
 from tables import render, summary
 
 import linnet
-from linnet.errors import UserError
+from main import exit_status, numbers, of, write
 
 NETWORKS = ("linnet-hybrid", "linnet-hybrid-tree", "linnet-cnn", "linnet-bert", "linnet-onehot")
 """An hour of training each: only where asked for."""
@@ -42,25 +42,7 @@ QUICK_TOOLS = ("linnet", "linnet-nearest", "naive-bayes", "vsearch", "kraken2")
 
 def main() -> int:
     """0 done, 1 a tool failed or data is wrong, 2 asked wrongly, 130 interrupted."""
-    args = _parser().parse_args()
-    bench = Bench(args.work.resolve(), args.quick)
-    tools = args.tools or (QUICK_TOOLS if args.quick else tuple(name for name in TOOLS if name not in NETWORKS))
-    regions = args.regions or (("V4",) if args.quick else REGIONS)
-    splits = args.splits or (("random",) if args.quick else SPLITS)
-    try:
-        _say(f"preparing {bench.data}")
-        prepare(bench.data, args.archive)
-        skipped = _missing(tools)
-        present = [tool for tool in tools if tool not in skipped]
-        cells = list(plan(present, splits, regions, args.seeds, args.quick))
-        failed = _run_all(bench, cells)
-        return _report(bench, list(skipped.values()), failed)
-    except UserError as error:
-        _say(f"error: {error}")
-        return error.exit_code
-    except KeyboardInterrupt:
-        _say("interrupted; the same command goes on from here")
-        return 130
+    return exit_status(partial(_run, _parser().parse_args()), _say)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -70,29 +52,26 @@ def _parser() -> argparse.ArgumentParser:
     add("--work", type=Path, required=True, metavar="DIR", help="data, models, predictions and results")
     add("--archive", type=Path, metavar="FILE", help="qiime-default-reference-0.1.3.tar.gz (default: downloaded)")
     add("--quick", action="store_true", help="a small run, kept apart under DIR/quick")
-    add("--tools", type=_several(list(TOOLS)), metavar="LIST",
+    add("--tools", type=of(list(TOOLS)), metavar="LIST",
         help=f"of {', '.join(TOOLS)} (default: all but {', '.join(NETWORKS)})")  # fmt: skip
-    add("--regions", type=_several(REGIONS), metavar="LIST", help=f"of {', '.join(REGIONS)} (default: all)")
-    add("--splits", type=_several(SPLITS), metavar="LIST", help=f"of {', '.join(SPLITS)} (default: all)")
-    add("--seeds", type=_numbers, default=[42], metavar="LIST", help="of linnet's training (default: 42)")
+    add("--regions", type=of(REGIONS), metavar="LIST", help=f"of {', '.join(REGIONS)} (default: all)")
+    add("--splits", type=of(SPLITS), metavar="LIST", help=f"of {', '.join(SPLITS)} (default: all)")
+    add("--seeds", type=numbers, default=[42], metavar="LIST", help="of linnet's training (default: 42)")
     return parser
 
 
-def _several(known: Sequence[str]) -> Any:
-    """A reader of comma-separated words, all among those known."""
-
-    def words(text: str) -> list[str]:
-        found = [word.strip() for word in text.split(",") if word.strip()]
-        for word in found:
-            if word not in known:
-                raise argparse.ArgumentTypeError(f"'{word}' is not one of {', '.join(known)}")
-        return list(dict.fromkeys(found))
-
-    return words
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(word) for word in text.split(",")]
+def _run(args: argparse.Namespace) -> int:
+    bench = Bench(args.work.resolve(), args.quick)
+    tools = args.tools or (QUICK_TOOLS if args.quick else tuple(name for name in TOOLS if name not in NETWORKS))
+    regions = args.regions or (("V4",) if args.quick else REGIONS)
+    splits = args.splits or (("random",) if args.quick else SPLITS)
+    _say(f"preparing {bench.data}")
+    prepare(bench.data, args.archive)
+    skipped = _missing(tools)
+    present = [tool for tool in tools if tool not in skipped]
+    cells = list(plan(present, splits, regions, args.seeds, args.quick))
+    failed = _run_all(bench, cells)
+    return _report(bench, list(skipped.values()), failed)
 
 
 def _missing(tools: Sequence[str]) -> dict[str, str]:
@@ -137,17 +116,11 @@ def _report(bench: Bench, skipped: list[str], failed: list[str]) -> int:
         "failed": failed,
         **score(bench, done),
     }
-    _write(bench.results / "results.json", json.dumps(results, indent=1) + "\n")
-    _write(bench.results / "results.md", render(results))
+    write(bench.results / "results.json", json.dumps(results, indent=1) + "\n")
+    write(bench.results / "results.md", render(results))
     print(summary(results))
     print(f"\n{bench.results / 'results.md'}")
     return 1 if failed else 0
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    temporary.write_text(text)
-    temporary.replace(path)
 
 
 def _step(line: str, text: str) -> None:

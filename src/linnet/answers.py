@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +66,32 @@ def ask(predictor: Predictor, records: Sequence[SequenceRecord], truth: Mapping[
                 rank.take(judged.posterior, row, start + i)
     found = {name: rank.answers() for name, rank in zip(RANKS, ranks, strict=True)}
     return Answers(tuple(r.id for r in records), predictions, found)
+
+
+class Asked(Protocol):
+    """A predictor of any family, asked a block of records at a time."""
+
+    @property
+    def block(self) -> int: ...
+
+    def predict(self, records: Sequence[SequenceRecord]) -> Sequence[Prediction]: ...
+
+    def vectors(self, records: Sequence[SequenceRecord]) -> NDArray[np.float32] | None: ...
+
+
+def predict(predictor: Asked, records: Sequence[SequenceRecord]) -> dict[str, Prediction]:
+    """The predictions of as many records as you like, by id."""
+    return {p.record_id: p for block in _blocks(predictor, records) for p in predictor.predict(block)}
+
+
+def embed(predictor: Asked, records: Sequence[SequenceRecord]) -> NDArray[np.float32] | None:
+    """float32 (N, width): the vectors before the head, of as many records as you like; None where it has none."""
+    vectors = [predictor.vectors(block) for block in _blocks(predictor, records)]
+    return np.concatenate([v for v in vectors if v is not None]) if vectors and vectors[0] is not None else None
+
+
+def _blocks(predictor: Asked, records: Sequence[SequenceRecord]) -> Iterator[Sequence[SequenceRecord]]:
+    return (records[start : start + predictor.block] for start in range(0, len(records), predictor.block))
 
 
 class _Rank:

@@ -87,9 +87,8 @@ class Channel:
     def log_prior(self, observed: Observed) -> NDArray[np.float64]:
         """float64 (N,): ln of how probable each taxon is as a truth: its level's share, divided by how many labels
         lie in each taxon of that level."""
-        tree, n = observed.tree, len(observed.tree)
-        sums = np.concatenate([[0], np.cumsum(np.bincount(tree.label_C, minlength=n))])
-        common_N = sums[tree.taxonomy.end] - sums[:n] + 0.5
+        tree = observed.tree
+        common_N = tree.taxonomy.clade_counts(tree.label_C) + 0.5
         total_L = np.bincount(tree.level_N, common_N, LEVELS)
         share_N = np.maximum(self.share_T, LEAST_SHARE)[tree.level_N]
         return np.asarray(np.log(share_N * common_N / total_L[tree.level_N]))

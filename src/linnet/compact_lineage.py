@@ -27,22 +27,38 @@ class CompactLineageNetwork:
     Args:
         tensors: by the names torch gives them (`encoders.residue_words`, `light_head`); any float type.
         reader: of the words that the embedding has rows for.
+        index: the proteins among which neighbours are looked up.
+        gate: how much these count.
     """
 
     def __init__(
-        self, tensors: Tensors, reader: WordReader, taxonomy: Taxonomy, calibration: Calibration | None = None
+        self,
+        tensors: Tensors,
+        reader: WordReader,
+        taxonomy: Taxonomy,
+        calibration: Calibration | None = None,
+        index: ProteinIndex | None = None,
+        gate: Gate | None = None,
     ) -> None:
-        self.taxonomy, self.reader = taxonomy, reader
-        self.weight = {
-            name: np.asarray(t, np.float32) for name, t in tensors.items() if not name.startswith(("index.", "gate."))
-        }
-        self.index = ProteinIndex.from_tensors(tensors) if "index.start" in tensors else None
-        self.gate = Gate(np.asarray(tensors["gate.weight"], np.float32)) if "gate.weight" in tensors else None
+        self.taxonomy, self.reader, self.index, self.gate = taxonomy, reader, index, gate
+        parts = ("encoder.", "head.")
+        self.weight = {name: np.asarray(t, np.float32) for name, t in tensors.items() if name.startswith(parts)}
         levels = len(taxonomy.level_bounds) - 2
         self.calibration = calibration or Calibration.none(levels)
         rows = len(self.weight["encoder.embedding"]), len(self.weight["head.taxa"])
         if rows != (len(reader), len(taxonomy)) or len(self.calibration.stop) != levels:
             raise ValueError(f"{rows[0]} words and {rows[1]} taxa, {len(reader)} and {len(taxonomy)} expected")
+
+    @classmethod
+    def kept(
+        cls, tensors: Tensors, reader: WordReader, taxonomy: Taxonomy, calibration: Calibration
+    ) -> CompactLineageNetwork:
+        """The network of a checkpoint's arrays, with index and gate where it has them; ready to be asked."""
+        index = ProteinIndex.from_tensors(tensors) if "index.start" in tensors else None
+        gate = Gate(np.asarray(tensors["gate.weight"], np.float32)) if "gate.weight" in tensors else None
+        if index is not None:
+            index.make_ready()
+        return cls(tensors, reader, taxonomy, calibration, index, gate)
 
     def vectors(self, words: Words) -> NDArray[np.float32]:
         """float32 (B, width): the encoder's vectors."""
@@ -84,6 +100,11 @@ class CompactLineageNetwork:
         place = np.empty(len(self.taxonomy), np.int64)
         place[self.taxonomy.level_order] = np.arange(len(self.taxonomy))
         return place
+
+
+def kept_beside(index: ProteinIndex | None, gate: Gate | None) -> dict[str, NDArray[np.generic]]:
+    """What a checkpoint keeps beside the network's weights, for `CompactLineageNetwork.kept`."""
+    return {**(index.tensors() if index else {}), **({"gate.weight": gate.weight_LP} if gate else {})}
 
 
 class LightWalker:

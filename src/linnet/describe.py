@@ -11,7 +11,7 @@ from typing import Any
 from linnet import checkpoint as checkpoints
 from linnet.checkpoint import Checkpoint
 from linnet.columns import aligned
-from linnet.errors import UserError, missing_extra
+from linnet.errors import UserError, torch_for
 from linnet.evaluate import Evaluation, RankEvaluation, explanation, table
 from linnet.metrics import RecallAtPrecision, Scores
 from linnet.predictor import members
@@ -161,12 +161,8 @@ def _names(mapping: dict[str, Any]) -> dict[str, Any]:
 
 
 def _released(path: Path) -> dict[str, Any]:
-    try:
+    with torch_for("reading a released file"):
         from linnet.released import deeptaxa, source
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise missing_extra("torch", "train", "reading a released file") from error
     released = deeptaxa.read(path)
     found = source.find(str(path))
     return {

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class UserError(Exception):
     """Input that cannot be used: where, what was found, what was expected, what to try.
@@ -47,3 +50,18 @@ def missing_extra(package: str, extra: str, purpose: str) -> UserError:
         f"{purpose} needs the package '{package}', which is not installed",
         remedy=f"Install it with: pip install 'linnet[{extra}]'",
     )
+
+
+@contextmanager
+def torch_for(purpose: str) -> Iterator[None]:
+    """What is inside needs torch for this.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise missing_extra("torch", "train", purpose) from error

@@ -7,10 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from linnet import caveats, projection
-from linnet.answers import ask
+from linnet.answers import ask, embed, predict
 from linnet.errors import UserError
 from linnet.extract import extract
 from linnet.importance import Importance, importance
@@ -29,9 +28,6 @@ from linnet.taxonomy import RANKS, Lineage, canonical
 
 WHOLE = "full"
 """The 'region' that stands for queries as they are given."""
-
-PLANE_LIMIT = 2000
-"""Queries laid out in a plane, at most."""
 
 
 @dataclass(frozen=True)
@@ -273,10 +269,7 @@ def _regions(
             judged = whole[model.name]
             if name != WHOLE:
                 say(f"{model.name}: {len(records):,} queries, {name}")
-                block = model.predictor.block
-                starts = range(0, len(records), block)
-                answers = {p.record_id: p for a in starts for p in model.predictor.predict(records[a : a + block])}
-                judged = judge(answers, question.truth, queries=[r.id for r in records])
+                judged = judge(predict(model.predictor, records), question.truth, queries=[r.id for r in records])
             for rank, o in judged.items():
                 right = [r for query, r in zip(o.queries, o.right.tolist(), strict=True) if query in shared]
                 if right:
@@ -295,8 +288,7 @@ def _plane(
     settings: Settings,
     say: Callable[[str], None],
 ) -> Plane | None:
-    random = np.random.default_rng(settings.seed)
-    drawn = np.sort(random.permutation(len(question.records))[:PLANE_LIMIT])
+    drawn = projection.drawn(len(question.records), settings.seed)
     records = [question.records[i] for i in drawn]
     vectors_NW = embed(predictor, records)
     if vectors_NW is None:
@@ -316,14 +308,6 @@ def _plane(
         tuple(taxon.name if taxon else "" for taxon in phyla),
         tuple(right.get(r.id) for r in records),
     )
-
-
-def embed(predictor: Predictor, records: Sequence[SequenceRecord]) -> NDArray[np.float32] | None:
-    """float32 (N, width): the vectors before the head, of as many records as you like; None where it has none."""
-    blocks = [
-        predictor.vectors(records[start : start + predictor.block]) for start in range(0, len(records), predictor.block)
-    ]
-    return np.concatenate([b for b in blocks if b is not None]) if blocks and blocks[0] is not None else None
 
 
 def _importance(

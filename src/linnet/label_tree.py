@@ -36,10 +36,8 @@ class LabelTree:
         for node in range(1, n):  # parents come first
             self.ancestor_NL[node] = self.ancestor_NL[self.taxonomy.parent[node]]
             self.ancestor_NL[node, self.level_N[node]] = node
-        at_level = np.zeros((n + 1, LEVELS), np.float32)
-        at_level[np.arange(1, n + 1), self.level_N] = 1
-        sums = np.cumsum(at_level, axis=0, dtype=np.float64)
-        self.inside_NL = (sums[self.taxonomy.end] - sums[:n]).astype(np.float32)
+        at_level = (np.flatnonzero(self.level_N == level) for level in range(LEVELS))
+        self.inside_NL = np.stack([*map(self.taxonomy.clade_counts, at_level)], axis=1).astype(np.float32)
 
     def __len__(self) -> int:
         return len(self.taxonomy)

@@ -117,17 +117,11 @@ def _pearson(a_N: NDArray[np.floating], b_N: NDArray[np.floating]) -> float | No
     return float(np.clip((a * b).sum() / np.sqrt((a * a).sum() * (b * b).sum()), -1.0, 1.0))
 
 
-def clade_counts(taxonomy: Taxonomy, nodes: NDArray[np.integer]) -> NDArray[np.int64]:
-    """int64 (taxa,): of labelled sequences, one node each, how many lie in the clade of each taxon."""
-    sums = np.concatenate([[0], np.cumsum(np.bincount(nodes, minlength=len(taxonomy)))])
-    return np.asarray(sums[taxonomy.end] - sums[:-1], np.int64)
-
-
 def levels(taxonomy: Taxonomy, in_clade: NDArray[np.int64]) -> tuple[Level, ...]:
     """Taxa and sequences at every depth below the root, down to the last that has any.
 
     Args:
-        in_clade: of each taxon of the tree, as `clade_counts` gives them.
+        in_clade: of each taxon of the tree, as `Taxonomy.clade_counts` gives them.
     """
     used = np.flatnonzero(in_clade)
     depth = taxonomy.depth[used]

@@ -17,7 +17,7 @@ from linnet.baselines import Commonest, Nearest
 from linnet.checkpoint import Checkpoint, check_one_tree
 from linnet.compact import CompactNetwork
 from linnet.decode import LineageCache, descend
-from linnet.errors import UsageError, UserError, missing_extra
+from linnet.errors import UsageError, UserError, torch_for
 from linnet.kmers import BLOCK, KmerReader, Reading, Strand
 from linnet.prediction import DEFAULT_CONFIDENCE, Posterior, Prediction, unreadable
 from linnet.protein_predictor import KINDS, ProteinPredictor, Search
@@ -263,13 +263,10 @@ def _network(checkpoint: Checkpoint, running: dict[str, Any]) -> Network:
         if kind == "commonest":
             return Commonest(checkpoint.tensors, checkpoint.taxonomy)
         if kind == "network":
-            from linnet import network
+            with torch_for("this model"):
+                from linnet import network
 
-            return network.Network(checkpoint, network.Running(**running))
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise missing_extra("torch", "train", "this model") from error
+                return network.Network(checkpoint, network.Running(**running))
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise UserError(
             f"the model's weights do not fit its tree ({error})", remedy="Copy or train the model again."

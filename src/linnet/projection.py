@@ -12,6 +12,8 @@ from linnet.errors import UserError, missing_extra
 Method = Literal["tsne", "umap"]
 FEWEST = 10
 """Vectors below which a layout says nothing."""
+MOST = 2000
+"""Vectors laid out, at most."""
 
 
 def check(method: Method) -> None:
@@ -32,6 +34,11 @@ def check(method: Method) -> None:
             "UMAP needs the package 'umap-learn', which is not installed",
             remedy="Install it with: pip install umap-learn; or leave out --projection, for t-SNE.",
         ) from None
+
+
+def drawn(n: int, seed: int) -> NDArray[np.int64]:
+    """int64: which of n vectors are laid out, ascending."""
+    return np.sort(np.random.default_rng(seed).permutation(n)[:MOST])
 
 
 def project(vectors_NW: NDArray[np.floating], method: Method = "tsne", seed: int = 0) -> NDArray[np.float64] | None:

@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet import caveats, projection
+from linnet.answers import embed, predict
 from linnet.errors import UserError
-from linnet.lineage_scores import Level, LineageScores, clade_counts, levels, lineage_scores
+from linnet.lineage_scores import Level, LineageScores, levels, lineage_scores
 from linnet.metrics import ReliabilityBin, reliability
 from linnet.outcomes import Depths, depths, judge
 from linnet.places import Places
@@ -28,9 +29,6 @@ from linnet.strata import Stratum
 from linnet.taxon_errors import Confusion, Kinship, confusions, kinship
 from linnet.taxonomy import Lineage, Taxon, Taxonomy, canonical
 from linnet.trajectories import Order, Trajectory, trajectory
-
-PLANE_LIMIT = 2000
-"""Queries laid out in a plane, at most."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +170,7 @@ def examine_proteins(
     queries = [r.id for r in question.records]
     truth = {query: tree.lineage(node) for query, node in zip(queries, nodes.tolist(), strict=True)}
     known = {tree.lineage(int(node)) for node in np.unique(question.references)} - {()}
-    in_reference = clade_counts(tree, question.references)
+    in_reference = tree.clade_counts(question.references)
     novel_N = in_reference[nodes] == 0
     models = {run.name: run.predictor for run in runs if run.predictor}
     warnings = caveats.of_reference(models, known) if models else []
@@ -220,7 +218,7 @@ def examine_proteins(
         ),
         references=by_references(tree, dict(zip(queries, nodes.tolist(), strict=True)), in_reference, outcomes),
         groups=groups(queries, truth, novel_N, whole[first], outcomes),
-        levels={"reference": levels(tree, in_reference), "queries": levels(tree, clade_counts(tree, nodes))},
+        levels={"reference": levels(tree, in_reference), "queries": levels(tree, tree.clade_counts(nodes))},
         cladogram=cladogram([*truth.values()]),
         kinship={rank: kinship(outcomes, rank) for rank in outcomes},
         confusions={rank: confusions(o, said, truth) for rank, o in outcomes.items()},
@@ -237,9 +235,7 @@ def _answers(run: Run, records: Sequence[SequenceRecord], say: Callable[[str], N
     if run.predictor is None:
         return run.predictions
     say(f"{run.name}: {len(records):,} queries")
-    block = run.predictor.block
-    starts = range(0, len(records), block)
-    return {p.record_id: p for start in starts for p in run.predictor.predict(records[start : start + block])}
+    return predict(run.predictor, records)
 
 
 def _renamed(answers: Mapping[str, Prediction], tree: Taxonomy) -> dict[str, Prediction]:
@@ -298,14 +294,13 @@ def _plane(
     run = next((run for run in runs if run.predictor), None)
     if run is None or run.predictor is None:
         return None
-    random = np.random.default_rng(settings.seed)
-    drawn = np.sort(random.permutation(len(question.records))[:PLANE_LIMIT])
+    drawn = projection.drawn(len(question.records), settings.seed)
     records = [question.records[i] for i in drawn]
     everything = [*records, *(r for way in points for r in way)]
     say(f"{len(everything):,} vectors by {settings.method}")
     vectors = embed(run.predictor, everything)
-    laid = projection.project(vectors, settings.method, settings.seed)
-    if laid is None:
+    laid = None if vectors is None else projection.project(vectors, settings.method, settings.seed)
+    if vectors is None or laid is None:
         return None
     ends = len(records) + np.cumsum([0, *map(len, points)])
     ways = [laid[a:b].T.tolist() for a, b in zip(ends, ends[1:], strict=False)]
@@ -321,9 +316,3 @@ def _plane(
         tuple(whole[run.name].shared_N[drawn].tolist()),
         tuple((tuple(x), tuple(y)) for x, y in ways),
     )
-
-
-def embed(predictor: ProteinPredictor, records: Sequence[SequenceRecord]) -> NDArray[np.float32]:
-    """float32 (N, width): the encoder's vectors of as many records as you like."""
-    starts = range(0, len(records), predictor.block)
-    return np.concatenate([predictor.vectors(records[start : start + predictor.block]) for start in starts])

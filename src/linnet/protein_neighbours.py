@@ -67,6 +67,10 @@ class ProteinIndex:
         """Arrays by name, as a checkpoint keeps them."""
         return {"index.residues": self.code_R, "index.start": self.start, "index.nodes": self.nodes}
 
+    def make_ready(self) -> None:
+        """Build now what the first search would: threads that come to it together would each do so."""
+        _ = self._postings, self._aligner
+
     def __len__(self) -> int:
         return len(self.nodes)
 

@@ -202,7 +202,7 @@ def _network(checkpoint: Checkpoint, device: str) -> Network:
             return _transformer(checkpoint, device)
         settings = checkpoint.model["config"]["model"]["encoder"]
         reader = WordReader(tuple(settings["ks"]), int(settings["buckets"]))
-        return CompactLineageNetwork(checkpoint.tensors, reader, checkpoint.taxonomy, checkpoint.calibration)
+        return CompactLineageNetwork.kept(checkpoint.tensors, reader, checkpoint.taxonomy, checkpoint.calibration)
     except (KeyError, ValueError, IndexError, TypeError) as error:
         raise UserError(
             f"the model's weights do not fit its tree ({error})", remedy="Copy or train the model again."

@@ -46,7 +46,7 @@ def whole_clades(
     Args:
         nodes: (records,) the taxon of each record.
     """
-    clade_N = _records_below(taxonomy, nodes)
+    clade_N = taxonomy.clade_counts(nodes)
     chosen = np.zeros(len(nodes), bool)
     for depth in range(2, int(taxonomy.depth.max(initial=0)) + 1):
         fit = (taxonomy.depth == depth) & (clade_N > 0) & (clade_N <= max(1, largest * len(nodes)))
@@ -94,7 +94,7 @@ def clades_of_rank(
         UserError: no record has a taxon of the rank, or none of these taxa is fit.
     """
     at_most = max(1, len(nodes) // 100) if largest is None else largest
-    clade_N = _records_below(taxonomy, nodes)
+    clade_N = taxonomy.clade_counts(nodes)
     rank_N = np.array([CANONICAL.get(word, word) for word in taxonomy.rank_names])[taxonomy.rank_code]
     taxa = 1 + np.flatnonzero((rank_N == CANONICAL.get(rank, rank))[1:] & (clade_N[1:] > 0))
     if not len(taxa):
@@ -219,12 +219,6 @@ def systematic(
         name = taxonomy.names[int(groups[top - 1])] if top else "no taxon"
         said.append((name, _span(edges, span), f"{n:,}", f"{k:,}"))
     return HoldOut(test, said)
-
-
-def _records_below(taxonomy: Taxonomy, nodes: NDArray[np.integer]) -> NDArray[np.int64]:
-    """int64 (N,): how many records each clade has."""
-    sums = np.concatenate([[0], np.cumsum(np.bincount(nodes, minlength=len(taxonomy)))])
-    return np.asarray(sums[taxonomy.end] - sums[:-1], np.int64)
 
 
 def _septiles(depth: NDArray[np.integer]) -> list[int]:

@@ -254,6 +254,11 @@ class Taxonomy:
         """Names that more than one taxon bears, with those taxa."""
         return {name: nodes for name, nodes in self._nodes_of_name.items() if len(nodes) > 1}
 
+    def clade_counts(self, nodes: NDArray[np.integer]) -> NDArray[np.int64]:
+        """int64 (N,): of labelled records, one node each, how many lie in the clade of each taxon."""
+        sums = np.concatenate([[0], np.cumsum(np.bincount(nodes, minlength=len(self)))])
+        return np.asarray(sums[self.end] - sums[:-1], np.int64)
+
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the tree: equal for equal trees, whatever they were built from."""

@@ -12,16 +12,15 @@ from torch import Tensor, nn
 
 import linnet
 from linnet import calibrate, fitting, neighbour_gate, walk
-from linnet.calibrate import Calibration, Steps
+from linnet.calibrate import Steps
 from linnet.checkpoint import Checkpoint
-from linnet.compact_lineage import CompactLineageNetwork
+from linnet.compact_lineage import CompactLineageNetwork, kept_beside
 from linnet.decode import LineageCache
 from linnet.errors import require
 from linnet.families import proteins
 from linnet.families.proteins import ProteinModel
 from linnet.fitting import AfterPass, Keeping, Kept, Log, Recipe
 from linnet.light_head import path_loss
-from linnet.neighbour_gate import Gate
 from linnet.prediction import Prediction
 from linnet.preparation import HeldOut, digest_of_run
 from linnet.protein_neighbours import ProteinIndex
@@ -128,7 +127,8 @@ def train(
         "labels": len(np.unique(store.nodes[prepared.usable])),
         "proteins_sha256": prepared.digest,
     }
-    return Checkpoint(described, _tensors(model, index, network.gate), tree, calibration, origin), held_out
+    tensors = {**model.tensors(), **kept_beside(index, network.gate)}
+    return Checkpoint(described, tensors, tree, calibration, origin), held_out
 
 
 def fit(
@@ -189,7 +189,7 @@ def _calibrated(
     sequences, held, tree = prepared.held_sequences(), prepared.held, prepared.held.tree
     random = np.random.default_rng(config.seed + 2)
     views, levels = config.model.views, len(tree.level_bounds) - 2
-    network = CompactLineageNetwork(_tensors(model, index, None), model.encoder.reader, tree)
+    network = CompactLineageNetwork(model.tensors(), model.encoder.reader, tree, index=index)
     parts, gated = [], []
     for low in range(0, len(sequences), BLOCK):
         block = slice(low, low + BLOCK)
@@ -207,16 +207,14 @@ def _calibrated(
         x = calibrate.length_feature(network.reader.read(seen).counts)[row]
         from_natural = (prepared.natural[block] | decoy)[row]
         parts.append(Steps(score, start, target, tree.depth[at].astype(np.int64), x, stopped, from_natural))
-    gate, fitted = None, Calibration.none(levels)
     if parts:
         steps_ = Steps.join(parts)
         if gated:
             x_FP, weight_S = np.concatenate(gated), calibrate.weights(steps_)
-            gate = neighbour_gate.fit(x_FP, steps_.start, steps_.target, steps_.level, weight_S, levels)
-            steps_ = replace(steps_, score=gate.scores(x_FP, steps_.start, steps_.level))
-        fitted = calibrate.fit(steps_, levels)
-    calibration = replace(fitted, kmers=config.least)
-    network = CompactLineageNetwork(_tensors(model, index, gate), model.encoder.reader, tree, calibration)
+            network.gate = neighbour_gate.fit(x_FP, steps_.start, steps_.target, steps_.level, weight_S, levels)
+            steps_ = replace(steps_, score=network.gate.scores(x_FP, steps_.start, steps_.level))
+        network.calibration = calibrate.fit(steps_, levels)
+    network.calibration = replace(network.calibration, kmers=config.least)
     return network, [views.draw(s, random) for s in sequences]
 
 
@@ -229,11 +227,3 @@ def _index(store: Proteins, rows: Rows, config: Config) -> ProteinIndex | None:
     kept = np.sort(capped(taxon, config.per_taxon, random)[: config.neighbours])
     return ProteinIndex.of([store.sequence(int(i)) for i in rows.chosen[kept]], rows.nodes[kept])
 
-
-def _tensors(model: ProteinModel, index: ProteinIndex | None, gate: Gate | None) -> dict[str, NDArray[np.generic]]:
-    """Everything that a checkpoint keeps."""
-    return {
-        **model.tensors(),
-        **(index.tensors() if index else {}),
-        **({"gate.weight": gate.weight_LP} if gate else {}),
-    }

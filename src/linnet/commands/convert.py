@@ -22,7 +22,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from linnet.errors import UsageError, UserError, missing_extra
+from linnet.errors import UsageError, UserError, torch_for
 
 if TYPE_CHECKING:
     from linnet.checkpoint import Checkpoint
@@ -63,12 +63,8 @@ def run(args: argparse.Namespace) -> None:
         check_free(folder)
     converted = _taxoformer if args.system == "taxoformer" else _deeptaxa
     for file, folder in zip(args.files, folders, strict=True):
-        try:
+        with torch_for("converting"):
             checkpoint = converted(file, args)
-        except ModuleNotFoundError as error:
-            if error.name != "torch":
-                raise
-            raise missing_extra("torch", "train", "converting") from error
         save(checkpoint, folder)
         parameters = checkpoint.model["parameters"]
         print(f"linnet: wrote {folder}: {parameters:,} parameters, {len(checkpoint.taxonomy) - 1:,} taxa",

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import linnet
 from linnet import formats
-from linnet.errors import UsageError, UserError, missing_extra
+from linnet.errors import UsageError, UserError, torch_for
 from linnet.options import Several, positive, probability
 from linnet.taxonomy import RANKS
 
@@ -132,12 +132,8 @@ def run(args: argparse.Namespace) -> None:
 
 
 def _verb() -> ModuleType:
-    try:
+    with torch_for("correcting labels"):
         from linnet import correct
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise missing_extra("torch", "train", "correcting labels") from error
     return correct
 
 

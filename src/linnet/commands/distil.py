@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from linnet import references
 from linnet.columns import aligned
-from linnet.errors import UserError, missing_extra
+from linnet.errors import UserError, torch_for
 from linnet.options import Several, add_flags, build, positive, seeds
 
 if TYPE_CHECKING:
@@ -43,12 +43,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--save-every", type=positive, default=600, metavar="SECONDS",
         help="how often an unfinished pass is saved (default: 600)")  # fmt: skip
     parser.add_argument("--threads", type=positive, default=2, metavar="N", help="threads (default: 2)")
-    try:
+    with torch_for("training"):
         from linnet.distil import Config
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise missing_extra("torch", "train", "training") from error
     add_flags(parser, Config(), without=("seed",))
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnet import processes
-from linnet.errors import UsageError, UserError, missing_extra
+from linnet.errors import UsageError, UserError, torch_for
 from linnet.options import positive
 
 if TYPE_CHECKING:
@@ -95,15 +95,11 @@ def _embedder(args: argparse.Namespace) -> tuple[Embedder, str]:
         from linnet.spectra import Spectra
 
         return Spectra(), "cpu"
-    try:
+    with torch_for(f"--encoder {args.encoder}"):
         import torch
 
         from linnet import devices
         from linnet.encoders import genome_lm
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise missing_extra("torch", "train", f"--encoder {args.encoder}") from error
     torch.set_num_threads(args.threads)
     device = devices.own(args.device)
     names = ("windows", "window", "pooling", "strands", "published")

@@ -37,6 +37,7 @@ from linnet.options import Several, positive, probability
 from linnet.prediction import DEFAULT_CONFIDENCE
 
 if TYPE_CHECKING:
+    from linnet.answers import Asked
     from linnet.contig_examination import Question as ContigQuestion
     from linnet.examine import Model, Question
     from linnet.predictor import Predictor
@@ -209,12 +210,9 @@ def _contig_question(
 
 
 def _rrna(args: argparse.Namespace) -> None:
-    import numpy as np
-
     import linnet
     from linnet import projection
-    from linnet.embeddings import save_arrays
-    from linnet.examine import Settings, embed, examine
+    from linnet.examine import Settings, examine
     from linnet.regions import parse_region
     from linnet.report.drawing import check
     from linnet.report.rrna_page import render
@@ -236,22 +234,17 @@ def _rrna(args: argparse.Namespace) -> None:
     settings = Settings(cut, args.regions, args.importance, method=args.projection, seed=args.seed)
     found = examine(models, question, settings, _log)
     if args.embeddings:
-        vectors_NW = embed(models[0].predictor, question.records)
-        if vectors_NW is None:
-            raise UserError(f"{models[0].name} has no vectors", remedy="Leave out --embeddings.")
-        save_arrays(args.embeddings, ids=np.array([r.id for r in question.records]), vectors=vectors_NW)
+        _save_vectors(args.embeddings, models[0].name, models[0].predictor, question.records)
     numbers = {"linnet": linnet.__version__, "notes": notes, **found.to_json()}
     _write(args, render(found, linnet.__version__, notes), numbers)
 
 
 def _proteins(args: argparse.Namespace) -> None:
-    import numpy as np
     from threadpoolctl import threadpool_limits
 
     import linnet
     from linnet import projection
-    from linnet.embeddings import save_arrays
-    from linnet.protein_examination import Settings, embed, examine_proteins
+    from linnet.protein_examination import Settings, examine_proteins
     from linnet.protein_questions import read_ablations, read_question
     from linnet.report.drawing import check
     from linnet.report.proteins_page import render
@@ -285,9 +278,8 @@ def _proteins(args: argparse.Namespace) -> None:
     with threadpool_limits(limits=1, user_api="blas"):
         found = examine_proteins(runs, question, settings, _log)
         if args.embeddings:
-            model = next(run.predictor for run in runs if run.predictor)
-            ids = np.array([r.id for r in question.records])
-            save_arrays(args.embeddings, ids=ids, vectors=embed(model, question.records))
+            name, model = next((run.name, run.predictor) for run in runs if run.predictor)
+            _save_vectors(args.embeddings, name, model, question.records)
     numbers = {"linnet": linnet.__version__, "notes": notes, "ablations": ablations, **found.to_json()}
     _write(args, render(found, linnet.__version__, notes, ablations), numbers)
 
@@ -323,6 +315,18 @@ def _write(args: argparse.Namespace, text: str, numbers: dict[str, Any]) -> None
         with open_output(args.json) as file:
             json.dump(numbers, file, indent=1, allow_nan=False)
     _log(f"{args.out}: {len(text) / 1e6:.1f} MB")
+
+
+def _save_vectors(path: Path, name: str, model: Asked, records: Sequence[SequenceRecord]) -> None:
+    import numpy as np
+
+    from linnet.answers import embed
+    from linnet.embeddings import save_arrays
+
+    vectors_NW = embed(model, records)
+    if vectors_NW is None:
+        raise UserError(f"{name} has no vectors", remedy="Leave out --embeddings.")
+    save_arrays(path, ids=np.array([r.id for r in records]), vectors=vectors_NW)
 
 
 def _check_outputs(read: Sequence[Path | None], results: Sequence[Path | None]) -> None:

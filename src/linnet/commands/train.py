@@ -39,7 +39,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from linnet import processes, references
-from linnet.errors import UsageError, UserError, missing_extra
+from linnet.errors import UsageError, UserError, torch_for
 from linnet.options import Several, add_flags, build, names, positive, refuse_foreign, seeds
 from linnet.taxonomy import Taxonomy
 
@@ -324,12 +324,8 @@ def _shards(args: argparse.Namespace, tree: Taxonomy, least: int, unfinished: Pa
 
 
 def verb(name: str) -> ModuleType:
-    try:
+    with torch_for("training"):
         return import_module(f"linnet.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise missing_extra("torch", "train", "training") from error
 
 
 def _log(text: str) -> None:

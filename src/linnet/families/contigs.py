@@ -297,10 +297,9 @@ def _targets(
 def _not_rare(observed: Observed, least: int) -> NDArray[np.bool_]:
     """bool (N,): taxa in which at least so many labels lie; the root always."""
     tree = observed.tree
-    sums = np.concatenate([[0], np.cumsum(np.bincount(tree.label_C, minlength=len(tree)))])
-    kept = sums[tree.taxonomy.end] - sums[: len(tree)] >= least
+    kept = tree.taxonomy.clade_counts(tree.label_C) >= least
     kept[0] = True
-    return np.asarray(kept)
+    return kept
 
 
 def _pruned(taxonomy: Taxonomy, kept_N: NDArray[np.bool_]) -> tuple[Taxonomy, NDArray[np.int64]]:

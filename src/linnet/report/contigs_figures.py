@@ -12,6 +12,7 @@ from linnet.contig_examination import BEFORE, ContigExamination
 from linnet.contig_fates import FATES
 from linnet.report.contigs_sankey import Measure
 from linnet.report.drawing import drawn
+from linnet.report.rank_figures import reliability_axes, reliability_bins
 from linnet.report.style import COLOURS, MARKERS, percent
 from linnet.taxonomy import RANKS
 
@@ -122,23 +123,11 @@ def reliability_of(found: ContigExamination, rank: str) -> str:
     shown = {name: bins for name, bins in bins_of.items() if any(b.count for b in bins)}
 
     def draw(figure: Any) -> None:
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-        upper.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--")
+        upper, lower = reliability_axes(figure, rank)
         for name, bins in shown.items():
             colour, marker = styles[name]
-            full = [b for b in bins if b.count]
-            total = sum(b.count for b in full)
-            for b in full:
-                if b.interval:
-                    upper.vlines(b.confidence, *b.interval, color=colour, alpha=0.6, linewidth=1.5)
-            points = {"color": colour, "marker": marker, "markersize": 5, "label": short(name)}
-            upper.plot([b.confidence for b in full], [b.accuracy for b in full], **points)
-            edges = [*(b.low for b in bins), bins[-1].high]
-            lower.stairs([b.count / total for b in bins], edges, color=colour, linewidth=1.5)
-        upper.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), ylabel="share right", title=rank)
-        lower.set(xlabel="confidence", ylabel="of names")
-        for axis in (upper.xaxis, upper.yaxis, lower.yaxis):
-            percent(axis)
+            points = {"color": colour, "marker": marker, "label": short(name)}
+            reliability_bins(upper, lower, bins, points, linewidth=1.5)
         upper.legend(loc="upper left")
 
     return drawn(draw, f"reliability {rank}")

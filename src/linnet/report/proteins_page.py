@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from linnet.metrics import wilson
 from linnet.protein_examination import ProteinExamination
-from linnet.protein_figures import ProteinFigures
 from linnet.report import proteins_sections as sections
-from linnet.report import rank_figures, rank_sections
-from linnet.report.html import Markup, definitions, figures, folded, page, paragraph, section, table
+from linnet.report import rank_sections
+from linnet.report.html import Markup, definitions, folded, page, paragraph, section, table
 from linnet.report.meanings import MEANINGS
-from linnet.report.reading import share, spread
+from linnet.report.reading import share
 
 _TITLE = "Protein model, examined"
 _RANKS = ("domain", "phylum", "family", "genus")
@@ -96,7 +95,7 @@ def render(
             sections.plane(found),
             sections.ways(found),
             sections.ablations(ablations),
-            _record(found, version, notes),
+            rank_sections.record(found, "run", found.runs, version, notes),
         ],
     )
 
@@ -124,34 +123,20 @@ def _reading(found: ProteinExamination) -> str:
 
 
 def _card(found: ProteinExamination) -> Markup:
-    runs = len(found.averaged)
-    said = f"mean ± standard deviation of {runs} runs" if runs > 1 else found.averaged[0]
-    cut = f"{found.settings.confidence:g}"
-    caption = (
-        "Accuracy by rank with every name taken, of all proteins and of those whose true taxon is in the reference; "
-        "each rank among the proteins whose truth reaches it, so that ranks are of different proteins."
-    )
-    bars = " Points are means over runs, bars their standard deviation." if runs > 1 else ""
+    said, cut = rank_sections.runs_said(found), f"{found.settings.confidence:g}"
+    tables = [(_NAMES, "Every name."), (_CUT, f"After the cut at confidence {cut}."), (_CONFIDENCE, "Confidence.")]
+    spreads = partial(rank_sections.spreads, found, {"proteins": "n", "of novel taxa": "n_novel"})
     return section(
         "card",
         "Ranks",
-        _spreads(found, _NAMES, f"Every name counts, whatever its confidence ({said})."),
-        _spreads(found, _CUT, f"What a user gets: names are kept while their confidence is at least {cut} ({said})."),
-        _spreads(found, _CONFIDENCE, f"What the confidence of every name is worth ({said})."),
+        spreads(_NAMES, f"Every name counts, whatever its confidence ({said})."),
+        spreads(_CUT, f"What a user gets: names are kept while their confidence is at least {cut} ({said})."),
+        spreads(_CONFIDENCE, f"What the confidence of every name is worth ({said})."),
         _intervals(found),
-        *(_by_run(found) if len(found.figures) > 1 else ()),
-        figures((rank_figures.accuracy_by_rank(found.spread), caption + bars)),
+        *(rank_sections.by_run(found, tables) if len(found.figures) > 1 else ()),
+        rank_sections.accuracy(found, "proteins"),
         definitions([*_MEANINGS, *(meaning for meaning in MEANINGS if meaning[0] in _TOLD)]),
     )
-
-
-def _spreads(found: ProteinExamination, columns: Mapping[str, str], caption: str) -> Markup:
-    first = next(iter(found.figures.values()))
-    rows = [
-        [rank, f"{first[rank].n:,}", f"{first[rank].n_novel:,}", *(spread(of.get(name)) for name in columns.values())]
-        for rank, of in found.spread.items()
-    ]
-    return table(["rank", "proteins", "of novel taxa", *columns], rows, caption)
 
 
 def _intervals(found: ProteinExamination) -> Markup:
@@ -173,45 +158,3 @@ def _intervals(found: ProteinExamination) -> Markup:
         )  # fmt: skip
     head = ["rank", "accuracy", "precision", "coverage, cut", "precision, cut", "recall, cut"]
     return folded("With intervals", table(head, rows, f"Of {first}: 95 % intervals (Wilson 1927)."))
-
-
-def _by_run(found: ProteinExamination) -> Iterable[Markup]:
-    """Each run by itself."""
-    ranks = [*found.spread]
-
-    def cell(of: Mapping[str, ProteinFigures], rank: str) -> str:
-        return share(of[rank].accuracy) if rank in of else "-"
-
-    rows = [[name, *(cell(of, rank) for rank in ranks)] for name, of in found.figures.items()]
-    yield table(["run", *ranks], rows, f"Accuracy of each run. The mean is over: {', '.join(found.averaged)}.")
-    for name, of_rank in found.figures.items():
-        yield folded(
-            f"Each figure of {name}",
-            *(
-                table(
-                    ["rank", *columns],
-                    [[rank, *(share(getattr(f, field)) for field in columns.values())] for rank, f in of_rank.items()],
-                    caption,
-                )
-                for columns, caption in (
-                    (_NAMES, "Every name."),
-                    (_CUT, f"After the cut at confidence {found.settings.confidence:g}."),
-                    (_CONFIDENCE, "Confidence."),
-                )
-            ),
-        )
-
-
-def _record(found: ProteinExamination, version: str, notes: Sequence[str]) -> Markup:
-    heads = [*dict.fromkeys(head for origin in found.runs.values() for head in origin)]
-    runs = [[name, *(str(origin.get(head, "-")) for head in heads)] for name, origin in found.runs.items()]
-    counts = [[what, f"{n:,}"] for what, n in found.counts.items()]
-    settings = [[name, str(value)] for name, value in asdict(found.settings).items()]
-    return section(
-        "record",
-        "What was run",
-        table(["run", *heads], runs, "", words=True),
-        table(["what", "how many"], counts, ""),
-        table(["setting", "value"], settings, f"linnet {version}", words=True),
-        *(paragraph(note) for note in notes),
-    )

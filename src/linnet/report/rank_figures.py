@@ -52,23 +52,36 @@ def reliability_of(rank: str, bins: Sequence[ReliabilityBin]) -> str:
     """Confidence against the share that is right, and how many names have it."""
 
     def draw(figure: Any) -> None:
-        upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
-        upper.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", label="confidence = share right")
-        full = [b for b in bins if b.count]
-        total = sum(b.count for b in full)
-        for b in full:
-            if b.interval:
-                upper.vlines(b.confidence, *b.interval, color=COLOURS[0], alpha=0.6, linewidth=1.5)
-        upper.plot([b.confidence for b in full], [b.accuracy for b in full], color=COLOURS[0], marker="o", markersize=5)
-        edges = [*(b.low for b in bins), bins[-1].high]
-        lower.stairs([b.count / total for b in bins], edges, color=COLOURS[0], fill=True)
-        upper.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), ylabel="share right", title=rank)
-        lower.set(xlabel="confidence", ylabel="of names")
-        for axis in (upper.xaxis, upper.yaxis, lower.yaxis):
-            percent(axis)
+        upper, lower = reliability_axes(figure, rank, label="confidence = share right")
+        reliability_bins(upper, lower, bins, {"color": COLOURS[0], "marker": "o"}, fill=True)
         upper.legend(loc="upper left")
 
     return drawn(draw, f"reliability {rank}")
+
+
+def reliability_axes(figure: Any, rank: str, **line: Any) -> tuple[Any, Any]:
+    """Axes of names' confidence and of how many have it; `line` is how the diagonal looks."""
+    upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
+    upper.plot([0, 1], [0, 1], color="0.6", linewidth=1, linestyle="--", **line)
+    upper.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), ylabel="share right", title=rank)
+    lower.set(xlabel="confidence", ylabel="of names")
+    for axis in (upper.xaxis, upper.yaxis, lower.yaxis):
+        percent(axis)
+    return upper, lower
+
+
+def reliability_bins(
+    upper: Any, lower: Any, bins: Sequence[ReliabilityBin], points: Mapping[str, Any], **stairs: Any
+) -> None:
+    """One model's or table's bins; `points` and `stairs` are how they look above and below."""
+    full = [b for b in bins if b.count]
+    total = sum(b.count for b in full)
+    for b in full:
+        if b.interval:
+            upper.vlines(b.confidence, *b.interval, color=points["color"], alpha=0.6, linewidth=1.5)
+    upper.plot([b.confidence for b in full], [b.accuracy for b in full], markersize=5, **points)
+    edges = [*(b.low for b in bins), bins[-1].high]
+    lower.stairs([b.count / total for b in bins], edges, color=points["color"], **stairs)
 
 
 def risk_coverage(curves: Mapping[str, RiskCoverage]) -> str:

@@ -256,9 +256,6 @@ def test_searches_of_ours_walk_the_published_decoder(proteins: Path, model: Path
     assert [one["record"] for one in found] == list(PROTEINS)
     deepest = 0
     for one, sequence in zip(found, PROTEINS.values(), strict=True):
-        if one["stopped"] == "unreadable":
-            assert one["reason"] == "looks to the model like no protein of its references"
-            continue
         z = made.pooled(NETWORK, made.states(ENCODER, sequence.rstrip("*")))
         logits = made.logits(NETWORK, z, [])
         domains = [tree.names[int(n)] for n in tree.children(0)]

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from linnet.calibrate import Calibration, length_feature
 from linnet.compact import gelu, hidden_block
-from linnet.neighbour_gate import Gate, Kin, features
+from linnet.neighbour_gate import Evidence, Gate, Kin, evidence
 from linnet.protein_neighbours import ProteinIndex
 from linnet.residues import WordReader, Words
 from linnet.taxonomy import Taxonomy
@@ -55,10 +55,9 @@ class CompactLineageNetwork:
     ) -> CompactLineageNetwork:
         """The network of a checkpoint's arrays, with index and gate where it has them; ready to be asked."""
         index = ProteinIndex.from_tensors(tensors) if "index.start" in tensors else None
-        gate = Gate(np.asarray(tensors["gate.weight"], np.float32)) if "gate.weight" in tensors else None
         if index is not None:
             index.make_ready()
-        return cls(tensors, reader, taxonomy, calibration, index, gate)
+        return cls(tensors, reader, taxonomy, calibration, index, Gate.from_tensors(tensors))
 
     def vectors(self, words: Words) -> NDArray[np.float32]:
         """float32 (B, width): the encoder's vectors."""
@@ -95,6 +94,12 @@ class CompactLineageNetwork:
         return sums
 
     @cached_property
+    def referenced(self) -> NDArray[np.int64]:
+        """int64 (N,): how many proteins of the index are of each taxon's clade."""
+        nodes = self.index.nodes if self.index else np.empty(0, np.int64)
+        return self.taxonomy.clade_counts(nodes)
+
+    @cached_property
     def place(self) -> NDArray[np.int64]:
         """int64 (N,): where each taxon stands in level order."""
         place = np.empty(len(self.taxonomy), np.int64)
@@ -104,7 +109,7 @@ class CompactLineageNetwork:
 
 def kept_beside(index: ProteinIndex | None, gate: Gate | None) -> dict[str, NDArray[np.generic]]:
     """What a checkpoint keeps beside the network's weights, for `CompactLineageNetwork.kept`."""
-    return {**(index.tensors() if index else {}), **({"gate.weight": gate.weight_LP} if gate else {})}
+    return {**(index.tensors() if index else {}), **(gate.tensors() if gate else {})}
 
 
 class LightWalker:
@@ -146,20 +151,21 @@ class LightWalker:
         score_F, start = self.scores(records, nodes)
         if self._network.gate is None:
             return score_F, start
-        x_FP = self.features(records, nodes, score_F, start)
-        return self._network.gate.scores(x_FP, start, self.taxonomy.depth[nodes]), start
+        of = self.evidence(records, nodes, score_F, start)
+        return self._network.gate.scores(score_F, start, of, self.taxonomy.depth[nodes].astype(np.int64)), start
 
-    def features(
+    def evidence(
         self,
         records: NDArray[np.int64],
         nodes: NDArray[np.int64],
         score_F: NDArray[np.float32],
         start: NDArray[np.int64],
-    ) -> NDArray[np.float32]:
-        """What the gate weighs, as `neighbour_gate.features` has it."""
+    ) -> Evidence:
+        """What the gate weighs, as `neighbour_gate.evidence` has it."""
         if self._kin is None:
             raise ValueError("neighbours are weighed, but there are none")
-        return features(self._kin, self.taxonomy, self._network.place, records, nodes, score_F, start)
+        network = self._network
+        return evidence(self._kin, self.taxonomy, network.place, network.referenced, records, nodes, score_F, start)
 
     def scores(
         self, records: NDArray[np.int64], nodes: NDArray[np.int64]

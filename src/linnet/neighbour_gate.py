@@ -1,43 +1,45 @@
 """How much neighbours count beside a network, at each step down the tree.
 
-At taxon n, for a protein with neighbours h of scores s(h), each option has a score; a softmax makes them probabilities:
+At a taxon, for a protein with neighbours h of scores s(h), each option has a score; a softmax makes them probabilities.
+With net the network's scores less the highest of the step:
 
-    child c:  a0 net(c) + a1 ln(1 + V(c) / e) + a2 ln(1 + W(c) / e) + a3 [c has a neighbour] + a4 m(c)
-    stop:     b0 net(stop) + b1 + b2 s + b3 m + b4 V + b5 ln(max(s, f) / max(s', f)) + b6 [s' > 0]
-              + b7 ln(length / 400) + b8 [s > 0]
+    child c that has a neighbour:   net(c) + f(c, step, level)
+    child that has none:            (1 + tanh p) net(c) + q       p, q = h(step, level)
+    stop:                           net(stop) + g(step, level)
 
-V(c) and W(c) are the shares of child c in the votes of the neighbours below n, each of weight exp(s(h) / t) with two
-temperatures t. s is the highest score below n, s' the highest of all neighbours outside the child with s, V (of stop)
-that child's share, and m = max(0, s - s') counts for that child alone. A protein of a known genus is nearer to one of
-its genus than to any other; one of a new genus is about as near to several: m tells them apart.
+f, g and h are small networks (two hidden layers, GELU); every figure they are given is brought to mean 0 and deviation
+1. f is given CHILD figures of the child and STEP of the step, g
+and h those of the step; `evidence` says which. A protein of a known genus is nearer to one of its genus than to any
+other; one of a new genus is about as near to several: hence the differences between the nearest in a child and the
+nearest elsewhere. Before anything is learnt f, g, p and q are 0, and the network stands alone.
 
-The weights a and b are fitted level by level, on proteins held out at random and with their clades; those of a level
-with few steps are drawn to those of all levels together.
+The scores are the mean of several members, each fitted on other proteins (`gate_fitting`).
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from linnet.compact import gelu
 from linnet.protein_neighbours import Hits
-from linnet.sibling_groups import ranges
 from linnet.taxonomy import Taxonomy
 
-CHILD, STOP = 5, 9
-"""Numbers of weights: a0 to a4, b0 to b8."""
-VOTES = (0.1, 0.02)
-"""t of V and of W: a neighbour that scores so much less counts for 1 / e."""
+CHILD, STEP = 14, 18
+"""Numbers of figures of a child and of a step."""
+VOTES = (0.3, 0.1, 0.02)
+"""Of three ways to count votes: a neighbour that scores so much less counts for 1 / e."""
 NOBODY = 0.02
-"""e: the share of the votes from which a child counts."""
+"""The share of the votes from which a child counts."""
 LEAST = 0.02
-"""f: scores below this are alike."""
-SHRINK = 20.0
-"""Strength of the pull of a level's weights to those of all levels, in units of one step's evidence."""
-FEWEST = 20
-"""Steps that a level must have for weights of its own."""
+"""Scores below this are alike where their ratio is taken."""
+FAR = 5.0
+"""A figure farther from its mean, in deviations, counts as if it were so far."""
+
+Member = Mapping[str, NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,169 +73,180 @@ class Kin:
         return cls(way, hits.score_BK, np.log(np.maximum(lengths, 1) / 400).astype(np.float32))
 
 
-def features(
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What neighbours say at S steps, of the C children that have any.
+
+    Attributes:
+        option_C: int64, which of the steps' options each child is, ascending.
+        step_C: int64, which step it is of.
+        child_CP: float32 (C, CHILD).
+        step_SQ: float32 (S, STEP).
+    """
+
+    option_C: NDArray[np.int64]
+    step_C: NDArray[np.int64]
+    child_CP: NDArray[np.float32]
+    step_SQ: NDArray[np.float32]
+
+    @classmethod
+    def join(cls, parts: Sequence[Evidence], options: Sequence[int]) -> Evidence:
+        """Those of several blocks of steps, with so many options each."""
+        option = np.cumsum([0, *options])
+        step = np.cumsum([0, *(len(p.step_SQ) for p in parts)])
+        return cls(
+            np.concatenate([p.option_C + a for p, a in zip(parts, option, strict=False)]),
+            np.concatenate([p.step_C + a for p, a in zip(parts, step, strict=False)]),
+            np.concatenate([p.child_CP for p in parts]),
+            np.concatenate([p.step_SQ for p in parts]),
+        )
+
+
+def evidence(
     kin: Kin,
     tree: Taxonomy,
     place: NDArray[np.int64],
+    count_N: NDArray[np.int64],
     records: NDArray[np.int64],
     nodes: NDArray[np.int64],
     net_F: NDArray[np.floating],
     start: NDArray[np.int64],
-) -> NDArray[np.float32]:
-    """float32 (F, CHILD + STOP): what the weights multiply, of each option of S steps, children in order, stop last.
+) -> Evidence:
+    """What the gate is given.
+
+    Of a child c, with s its highest neighbour and s' the highest of all those that are not in c: net(c); ln p(c) by the
+    network; ln(1 + share / NOBODY) of its share in the votes of the neighbours below the taxon, three ways; s; s - s';
+    ln of s over the highest below the taxon, and the difference of the two; whether s > s'; ln(1 + its neighbours); its
+    second highest; ln(1 + references in it); ln(1 + options of the step).
+
+    Of a step, with s and s' as they are of the child with the highest score: net(stop); ln p(stop); s; s - s', and the
+    same if positive; ln(s / s'); whether there is an s' and whether there is an s; shares of two votes; ln(1 + children
+    with neighbours); ln(residues / 400); the highest e of the neighbours whose label ends at the taxon, and s - e;
+    ln(1 + options); ln(1 + neighbours) of that child; its ln p by the network; ln(1 + references) of the taxon.
+
+    A neighbour whose label ends at the taxon says nothing of what is below: it counts as e alone.
 
     Args:
         place: where each taxon stands in level order.
+        count_N: references in the clade of each taxon.
         records, nodes: (S,), the protein and the taxon of each step.
-        net_F, start: the network's scores of the options, ragged, and where each step's begin (S + 1).
+        net_F, start: the network's scores of the options, stopping the last of a step; where each step's begin (S + 1).
     """
+    sizes, steps = np.diff(start), len(nodes)
+    highest = np.maximum.reduceat(net_F, start[:-1])
+    net = (net_F - np.repeat(highest, sizes)).astype(np.float64)
+    log_p = net - np.repeat(np.log(np.add.reduceat(np.exp(net), start[:-1])), sizes)
+
     depth = tree.depth[nodes].astype(np.int64)[:, None, None]
-    way = kin.way_BKD[records]
-    score = kin.score_BK[records]
+    way, score = kin.way_BKD[records], kin.score_BK[records].astype(np.float64)
     inside = (np.take_along_axis(way, depth, 2)[:, :, 0] == nodes[:, None]) & (score > 0)
     child = np.take_along_axis(way, depth + 1, 2)[:, :, 0].astype(np.int64)
-    below = inside & (child >= 0)
-    column = np.where(below, place[np.maximum(child, 0)] - tree.child_start[nodes].astype(np.int64)[:, None], -1)
-    highest = np.where(below, score, 0).max(1)
-    flat = (start[:-1, None] + column)[below]
-    behind = score - highest[:, None]
-    shares = [_shares(np.where(below, np.exp(behind / t), 0), flat, below, len(net_F)) for t in VOTES]
-    first = np.where(below, score, -1).argmax(1)  # the best below the taxon
-    best = np.take_along_axis(column, first[:, None], 1)
-    other = np.where(below & (column == best), 0, score).max(1)
-    any_ = below.any(1)
-    margin = np.where(any_, np.maximum(highest - other, 0), 0)
-    at_best = (start[:-1] + best[:, 0])[any_]
-    share = np.zeros(len(nodes))
-    share[any_] = shares[0][at_best]
-    x = np.zeros((len(net_F), CHILD + STOP), np.float32)
-    x[:, 0] = net_F
-    x[:, 1], x[:, 2] = (np.log1p(of / NOBODY) for of in shares)
-    x[flat, 3] = 1
-    x[at_best, 4] = margin[any_]
-    stop = start[1:] - 1
-    x[stop, 0] = 0
-    x[stop, CHILD:] = np.stack(
-        [
-            net_F[stop],
-            np.ones(len(nodes)),
-            highest,
-            margin,
-            share,
-            np.log(np.maximum(highest, LEAST) / np.maximum(other, LEAST)),
-            other > 0,
-            kin.length_B[records],
-            any_,
-        ],
-        axis=1,
-    )
-    return x
+    below, ends = inside & (child >= 0), inside & (child < 0)
+
+    step_M = np.repeat(np.arange(steps), below.sum(1))  # every neighbour below the taxon of a step, by child
+    option_M = start[step_M] + place[child[below]] - tree.child_start[nodes].astype(np.int64)[step_M]
+    order = np.lexsort((-score[below], option_M))
+    option_M, step_M, score_M, child_M = option_M[order], step_M[order], score[below][order], child[below][order]
+    first = np.flatnonzero(np.diff(option_M, prepend=-1))
+    of_M = np.cumsum(np.diff(option_M, prepend=-1) != 0) - 1
+    option, step, taxon, s = option_M[first], step_M[first], child_M[first], score_M[first]
+    count = np.diff(np.append(first, len(option_M)))
+    second = np.where(count > 1, np.append(score_M, 0.0)[first + 1], 0.0)
+    top = np.zeros(steps)
+    np.maximum.at(top, step, s)
+    shares = [_shares(np.exp((score_M - top[step_M]) / t), of_M, step, steps) for t in VOTES]
+    elsewhere = np.where(ends[step] | (below[step] & (child[step] == taxon[:, None])), 0, score[step])
+    other = elsewhere.max(1, initial=0.0)
+    behind = s - top[step]
+    votes = [np.log1p(share / NOBODY) for share in shares]
+    ratio = np.log(np.maximum(s, LEAST) / np.maximum(top[step], LEAST))
+    references, options = np.log1p(count_N[taxon]), np.log1p(sizes)
+    child_figures = [
+        net[option], log_p[option], *votes, s, s - other, ratio, behind, s > other, np.log1p(count), second, references,
+        options[step],
+    ]  # fmt: skip
+
+    leading = np.full(steps, -1)  # the child with the highest score, the first of equals
+    in_order = np.lexsort((-s, step))
+    leads = np.flatnonzero(np.diff(step[in_order], prepend=-1))
+    leading[step[in_order][leads]] = in_order[leads]
+    has, stop = leading >= 0, start[1:] - 1
+
+    def of_leading(figure: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(np.append(figure, 0.0)[leading])  # -1, where there is none, is the last: 0
+
+    against, ended = of_leading(other), np.where(ends, score, 0).max(1, initial=0.0)
+    step_figures = [
+        net[stop], log_p[stop], top, top - against, np.maximum(top - against, 0),
+        np.log(np.maximum(top, LEAST) / np.maximum(against, LEAST)), against > 0, has,
+        of_leading(shares[1]), of_leading(shares[2]), np.log1p(np.bincount(step, minlength=steps)),
+        kin.length_B[records], ended, top - ended, options, of_leading(np.log1p(count)), of_leading(log_p[option]),
+        np.log1p(count_N[nodes]),
+    ]  # fmt: skip
+    child_CP = np.stack(child_figures, 1).astype(np.float32)
+    return Evidence(option, step, child_CP, np.stack(step_figures, 1).astype(np.float32))
 
 
 def _shares(
-    vote_SK: NDArray[np.floating], flat: NDArray[np.int64], below_SK: NDArray[np.bool_], options: int
+    vote_M: NDArray[np.float64], child_M: NDArray[np.int64], step_C: NDArray[np.int64], steps: int
 ) -> NDArray[np.float64]:
-    """(F,): each option's share of its step's votes."""
-    vote_SK = vote_SK / np.maximum(vote_SK.sum(1, keepdims=True), 1e-9)
-    return np.asarray(np.bincount(flat, vote_SK[below_SK], options), np.float64)
+    """(C,): each child's share of its step's votes."""
+    vote_C = np.bincount(child_M, vote_M, len(step_C))
+    return np.asarray(vote_C / np.bincount(step_C, vote_C, steps)[step_C], np.float64)
 
 
 @dataclass(frozen=True, eq=False)
 class Gate:
-    """The weights: float32 (levels, CHILD + STOP)."""
+    """The members' weights, by the names that `gate_fitting.Member` gives them."""
 
-    weight_LP: NDArray[np.float32]
+    members: tuple[Member, ...]
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, NDArray[np.generic]]) -> Gate | None:
+        """From what `tensors` gave; None where there is none."""
+        members: dict[str, dict[str, NDArray[np.float32]]] = {}
+        for name, array in tensors.items():
+            if name.startswith("gate."):
+                _, number, rest = name.split(".", 2)
+                members.setdefault(number, {})[rest] = np.asarray(array, np.float32)
+        return cls(tuple(members[number] for number in sorted(members, key=int))) if members else None
+
+    def tensors(self) -> dict[str, NDArray[np.generic]]:
+        """Arrays by name, as a checkpoint keeps them."""
+        return {f"gate.{i}.{name}": array for i, member in enumerate(self.members) for name, array in member.items()}
 
     def scores(
-        self, x_FP: NDArray[np.float32], start: NDArray[np.int64], level_S: NDArray[np.integer]
+        self, net_F: NDArray[np.floating], start: NDArray[np.int64], of: Evidence, level_S: NDArray[np.integer]
     ) -> NDArray[np.float32]:
         """(F,): what the options come to, of steps at such levels."""
-        weight_SP = self.weight_LP[np.minimum(level_S, len(self.weight_LP) - 1)]
-        return np.asarray((x_FP * np.repeat(weight_SP, np.diff(start), axis=0)).sum(1))
+        each = [member_scores(member, net_F, start, of, level_S) for member in self.members]
+        return np.asarray(sum(each) / np.float32(len(each)), np.float32)
 
 
-_NETWORK = np.zeros(CHILD + STOP)
-_NETWORK[[0, CHILD]] = 1
-"""Weights that leave the network by itself."""
+def member_scores(
+    w: Member, net_F: NDArray[np.floating], start: NDArray[np.int64], of: Evidence, level_S: NDArray[np.integer]
+) -> NDArray[np.float32]:
+    """(F,): what the options come to by one member."""
+    sizes = np.diff(start)
+    net = (net_F - np.repeat(np.maximum.reduceat(net_F, start[:-1]), sizes)).astype(np.float32)
+    level = w["level.weight"][np.minimum(level_S, len(w["level.weight"]) - 1)]
+    step = np.concatenate([_usual(w, "step", of.step_SQ), level], 1)
+    child = np.concatenate([_usual(w, "child", of.child_CP), step[of.step_C]], 1)
+    scale, offset = _small(w, "others", step).T
+    found = np.repeat(1 + np.tanh(scale), sizes) * net + np.repeat(offset, sizes)
+    found[of.option_C] = net[of.option_C] + _small(w, "child", child)[:, 0]
+    stop = start[1:] - 1
+    found[stop] = net[stop] + _small(w, "stop", step)[:, 0]
+    return np.asarray(found, np.float32)
 
 
-def fit(
-    x_FP: NDArray[np.float32],
-    start: NDArray[np.int64],
-    target_S: NDArray[np.int64],
-    level_S: NDArray[np.int64],
-    weight_S: NDArray[np.float64],
-    levels: int,
-) -> Gate:
-    """The weights that make the right options likeliest.
-
-    Args:
-        x_FP, start: as `features` has them, of S steps.
-        target_S: the right option of each.
-        weight_S: what each counts for.
-    """
-    of_all = _fit(x_FP, start, target_S, weight_S, _NETWORK, 1.0)
-    found = []
-    for level in range(levels):
-        here = np.flatnonzero(level_S == level)
-        size = np.diff(start)[here]
-        if len(here) < FEWEST:
-            found.append(of_all)
-            continue
-        some = np.concatenate([[0], np.cumsum(size)])
-        found.append(_fit(x_FP[ranges(start[here], size)], some, target_S[here], weight_S[here], of_all, SHRINK))
-    return Gate(np.array(found, np.float32))
+def _usual(w: Member, name: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Figures in deviations from what is usual, FAR at most."""
+    return np.asarray(np.clip((x - w[f"{name}_mean"]) / w[f"{name}_scale"], -FAR, FAR), np.float32)
 
 
-def _fit(
-    x_FP: NDArray[np.float32],
-    start: NDArray[np.int64],
-    target_S: NDArray[np.int64],
-    weight_S: NDArray[np.float64],
-    around: NDArray[np.float64],
-    pull: float,
-) -> NDArray[np.float64]:
-    """Weights (P,), by Newton's method with step halving; drawn to `around`."""
-    theta = around.copy()
-    value, gradient, hessian = _likelihood(x_FP, start, target_S, weight_S, theta, around, pull)
-    for _ in range(50):
-        move = np.linalg.solve(hessian, gradient)
-        while True:
-            found = _likelihood(x_FP, start, target_S, weight_S, theta - move, around, pull)
-            if found[0] <= value or np.abs(move).max() < 1e-6:
-                break
-            move /= 2
-        gained, theta = value - found[0], theta - move
-        value, gradient, hessian = found
-        if gained < 1e-4:
-            break
-    return theta
-
-
-def _likelihood(
-    x_FP: NDArray[np.float32],
-    start: NDArray[np.int64],
-    target_S: NDArray[np.int64],
-    weight_S: NDArray[np.float64],
-    theta: NDArray[np.float64],
-    around: NDArray[np.float64],
-    pull: float,
-) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-    """Penalised -log likelihood of the right options, its gradient (P,) and Hessian (P, P)."""
-    first, size = start[:-1], np.diff(start)
-    logit = x_FP.astype(np.float64) @ theta
-    top = np.maximum.reduceat(logit, first)
-    p = np.exp(logit - np.repeat(top, size))
-    total = np.add.reduceat(p, first)
-    p /= np.repeat(total, size)
-    right = first + target_S
-    loss = weight_S @ (np.log(total) + top - logit[right])
-    mean = np.add.reduceat(p[:, None] * x_FP, first, axis=0)
-    gradient = weight_S @ (mean - x_FP[right])
-    hessian = x_FP.T @ ((p * np.repeat(weight_S, size))[:, None] * x_FP) - mean.T @ (weight_S[:, None] * mean)
-    away = theta - around
-    return (
-        float(loss + 0.5 * pull * away @ away),
-        gradient + pull * away,
-        hessian + pull * np.eye(len(theta)),
-    )
+def _small(w: Member, name: str, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Two hidden layers and what comes out (rows, outputs)."""
+    for layer in (0, 2):
+        x = gelu(x @ w[f"{name}.{layer}.weight"].T + w[f"{name}.{layer}.bias"])
+    return np.asarray(x @ w[f"{name}.4.weight"].T + w[f"{name}.4.bias"], np.float32)

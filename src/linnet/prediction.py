@@ -103,9 +103,11 @@ class Prediction:
         if cut == len(self.lineage) and cut:
             return replace(self, cut=cut, stopped=Stopped.NAMED, reason="")
         new = cut < len(self.novelty) and self.novelty[cut] > 0.5
-        reason = (
-            f"no domain reaches the confidence {minimum:g}" if self.lineage else "its place in the tree is not known"
-        )
+        reason = f"no domain reaches the confidence {minimum:g}"
+        if new:
+            reason = "more probably than not like none of the model's references"
+        elif not self.lineage:
+            reason = "its place in the tree is not known"
         return replace(self, cut=cut, stopped=Stopped.NOVEL if new else Stopped.UNSURE, reason="" if cut else reason)
 
 

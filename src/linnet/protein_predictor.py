@@ -32,8 +32,6 @@ Search = Literal["descend", "end", "beam"] | Way
 model converted from TaxoFormer, the ways of its own code too."""
 KINDS = ("lineage", "decoder", "taxoformer")
 """Kinds of checkpoint that are models of proteins."""
-FLOOR = 0.01
-"""Paths are not followed below this probability."""
 BEAM = 8
 
 
@@ -113,9 +111,7 @@ class ProteinPredictor:
 
     def named(self, walker: Walker, ids: Sequence[str]) -> list[Prediction]:
         """Uncut predictions of a walker's records."""
-        found = walk.predictions(self._walks(walker), ids, self._lineages)
-        strange = "looks to the model like no protein of its references"
-        return [unreadable(p.record_id, strange) if p.novelty[0] > 0.5 else p for p in found]
+        return list(walk.predictions(self._walks(walker), ids, self._lineages))
 
     def walker(self, sequences: Sequence[str]) -> Walker:
         """The model, or the mean of several, at work on these proteins.
@@ -141,7 +137,7 @@ class ProteinPredictor:
 
     def _walks(self, walker: Walker) -> list[Walk]:
         if self.search == "descend":
-            return walk.descend(walker, FLOOR)
+            return walk.descend(walker)
         ends = walk.top(walker, 1) if self.search == "end" else walk.beam(walker, BEAM)
         return [found[0] for found in ends]
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import linnet
-from linnet import calibrate, fitting, neighbour_gate, walk
+from linnet import calibrate, fitting, gate_fitting, walk
 from linnet.calibrate import Steps
 from linnet.checkpoint import Checkpoint
 from linnet.compact_lineage import CompactLineageNetwork, kept_beside
@@ -20,7 +20,9 @@ from linnet.errors import require
 from linnet.families import proteins
 from linnet.families.proteins import ProteinModel
 from linnet.fitting import AfterPass, Keeping, Kept, Log, Recipe
+from linnet.gate_fitting import Lesson
 from linnet.light_head import path_loss
+from linnet.neighbour_gate import Evidence
 from linnet.prediction import Prediction
 from linnet.preparation import HeldOut, digest_of_run
 from linnet.protein_neighbours import ProteinIndex
@@ -185,12 +187,15 @@ def _calibrated(
     model: ProteinModel, index: ProteinIndex | None, prepared: PreparedProteins, config: Config
 ) -> tuple[CompactLineageNetwork, list[str]]:
     """The network with gate and calibration, both fitted on views of held-out proteins, decoys among them; and views
-    without decoys, to measure on."""
+    without decoys, to measure on. Proteins of hidden clades count as much as those drawn at random: a taxon is new more
+    often than among the proteins of a collection, drawn by chance."""
     sequences, held, tree = prepared.held_sequences(), prepared.held, prepared.held.tree
     random = np.random.default_rng(config.seed + 2)
     views, levels = config.model.views, len(tree.level_bounds) - 2
     network = CompactLineageNetwork(model.tensors(), model.encoder.reader, tree, index=index)
-    parts, gated = [], []
+    parts: list[Steps] = []
+    evidence: list[Evidence] = []
+    records: list[NDArray[np.int64]] = []
     for low in range(0, len(sequences), BLOCK):
         block = slice(low, low + BLOCK)
         decoy = random.random(len(sequences[block])) < views.decoys
@@ -201,19 +206,21 @@ def _calibrated(
         walker = network.walker_of(seen)
         score, start = walker.scores(row, at)
         if index is not None:
-            gated.append(walker.features(row, at, score, start))
+            evidence.append(walker.evidence(row, at, score, start))
         target = steps.target.numpy() - start[:-1]
         stopped = target == np.diff(start) - 1
         x = calibrate.length_feature(network.reader.read(seen).counts)[row]
-        from_natural = (prepared.natural[block] | decoy)[row]
-        parts.append(Steps(score, start, target, tree.depth[at].astype(np.int64), x, stopped, from_natural))
+        parts.append(Steps(score, start, target, tree.depth[at].astype(np.int64), x, stopped, np.ones(len(at), bool)))
+        records.append(low + row)
     if parts:
-        steps_ = Steps.join(parts)
-        if gated:
-            x_FP, weight_S = np.concatenate(gated), calibrate.weights(steps_)
-            network.gate = neighbour_gate.fit(x_FP, steps_.start, steps_.target, steps_.level, weight_S, levels)
-            steps_ = replace(steps_, score=network.gate.scores(x_FP, steps_.start, steps_.level))
-        network.calibration = calibrate.fit(steps_, levels)
+        joined = Steps.join(parts)
+        if evidence:
+            of = Evidence.join(evidence, [len(part.score) for part in parts])
+            record_S = np.concatenate(records)
+            lesson = Lesson(joined.score, joined.start, of, joined.target, joined.level, record_S)
+            network.gate, unseen = gate_fitting.fit(lesson, config.seed)
+            joined = replace(joined, score=unseen)
+        network.calibration = calibrate.fit(joined, levels)
     network.calibration = replace(network.calibration, kmers=config.least)
     return network, [views.draw(s, random) for s in sequences]
 
@@ -226,4 +233,3 @@ def _index(store: Proteins, rows: Rows, config: Config) -> ProteinIndex | None:
     _, taxon = np.unique(rows.nodes, return_inverse=True)
     kept = np.sort(capped(taxon, config.per_taxon, random)[: config.neighbours])
     return ProteinIndex.of([store.sequence(int(i)) for i in rows.chosen[kept]], rows.nodes[kept])
-

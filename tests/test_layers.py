@@ -20,7 +20,7 @@ LAYERS = (
      "family_trees", "protein_families", "protein_neighbours", "neighbour_gate", "sequence_clusters", "places", "lineage_scores", "protein_groups", "protein_confusions", "protein_figures"},
     {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released", "lineage_decoder", "light_head",
      "devices", "team", "fitting", "gate_fitting", "training_state", "fine_tuning", "teaching"},
-    {"predictor", "protein_predictor", "group_by", "preparation", "protein_preparation", "train", "train_network", "train_proteins", "train_protein_transformer", "trajectories", "protein_examination", "protein_questions", "training_runs", "distil", "tune", "answers", "importance", "run_figures", "examine", "caveats", "embed", "contig_fates", "contig_curves", "contig_examples", "contig_examination", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
+    {"predictor", "protein_predictor", "group_by", "preparation", "protein_preparation", "train", "train_network", "train_proteins", "protein_calibration", "train_protein_transformer", "trajectories", "protein_examination", "protein_questions", "training_runs", "distil", "tune", "answers", "importance", "run_figures", "examine", "caveats", "embed", "contig_fates", "contig_curves", "contig_examples", "contig_examination", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
     {"commands", "__main__"},
 )  # fmt: skip
 

@@ -122,9 +122,9 @@ class Batch:
         return cls(*map(torch.from_numpy, arrays))
 
 
-def fit(lesson: Lesson, seed: int) -> tuple[Gate, NDArray[np.float32]]:
-    """The gate that makes the right options likeliest, and what the options come to by members that have not seen the
-    protein (F,), to calibrate on.
+def fit(lesson: Lesson, seed: int) -> tuple[Gate, NDArray[np.float32], NDArray[np.int64]]:
+    """The gate that makes the right options likeliest; what the options come to (F,), by the member that has not seen
+    the protein, to calibrate on; and which member that is (S,).
 
     Proteins are dealt out among the members by chance; each member is fitted on those of the others.
     """
@@ -138,7 +138,7 @@ def fit(lesson: Lesson, seed: int) -> tuple[Gate, NDArray[np.float32]]:
         members.append(member)
         own_F = np.repeat(own_S == number, np.diff(lesson.start))
         unseen_F[own_F] = member_scores(member, lesson.net_F, lesson.start, lesson.evidence, lesson.level_S)[own_F]
-    return Gate(tuple(members)), unseen_F
+    return Gate(tuple(members)), unseen_F, own_S
 
 
 def _fit(lesson: Lesson, steps: NDArray[np.int64], levels: int, seed: int) -> neighbour_gate.Member:

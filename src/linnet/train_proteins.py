@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,26 +11,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import linnet
-from linnet import calibrate, fitting, gate_fitting, walk
-from linnet.calibrate import Steps
+from linnet import fitting
 from linnet.checkpoint import Checkpoint
-from linnet.compact_lineage import CompactLineageNetwork, kept_beside
-from linnet.decode import LineageCache
+from linnet.compact_lineage import kept_beside
 from linnet.errors import require
 from linnet.families import proteins
 from linnet.families.proteins import ProteinModel
 from linnet.fitting import AfterPass, Keeping, Kept, Log, Recipe
-from linnet.gate_fitting import Lesson
 from linnet.light_head import path_loss
-from linnet.neighbour_gate import Evidence
-from linnet.prediction import Prediction
 from linnet.preparation import HeldOut, digest_of_run
+from linnet.protein_calibration import calibrated
 from linnet.protein_neighbours import ProteinIndex
-from linnet.protein_preparation import PreparedProteins, Proteins, Rows, capped, prepare
+from linnet.protein_preparation import Proteins, Rows, capped, prepare
 from linnet.taxonomy import Taxonomy
 
-BLOCK = 512
-"""Proteins judged at once."""
 JUDGED = 20_000
 """Held-out proteins that are looked at, at most."""
 
@@ -99,15 +93,11 @@ def train(
     of = digest_of_run(prepared.digest, asdict(config), prepared.fitted)
     tree = prepared.first.tree
     model = fit(store, prepared.first, config, log, keeping.file(f"seed-{config.seed}.first", of), after_pass)
-    network, seen = _calibrated(model, _index(store, prepared.first, config), prepared, config)
-    log(f"calibrated on {len(seen):,} held-out proteins")
-    cache, ids = LineageCache(tree), prepared.held_ids()
-    predictions: list[Prediction] = []
-    for low in range(0, len(ids), BLOCK):
-        walks = walk.descend(network.walker_of(seen[low : low + BLOCK]))
-        predictions += walk.predictions(walks, ids[low : low + BLOCK], cache)
-    held_out = prepared.held_out(predictions)
-    index, calibration = network.index, network.calibration
+    index = _index(store, prepared.first, config)
+    ready = calibrated(model, index, prepared, config.model.views, config.least, config.seed + 2)
+    network, calibration = ready.network, ready.network.calibration
+    log(f"calibrated on {len(ready.views):,} held-out proteins")
+    held_out = prepared.held_out(ready.answers(prepared.held_ids()))
     if config.refit:
         rows = prepared.everything()
         log(f"fitting again on all {len(rows.chosen):,}")
@@ -181,48 +171,6 @@ class ProteinLesson:
 
     def check(self) -> None:
         """Nothing is held out for this."""
-
-
-def _calibrated(
-    model: ProteinModel, index: ProteinIndex | None, prepared: PreparedProteins, config: Config
-) -> tuple[CompactLineageNetwork, list[str]]:
-    """The network with gate and calibration, both fitted on views of held-out proteins, decoys among them; and views
-    without decoys, to measure on. Proteins of hidden clades count as much as those drawn at random: a taxon is new more
-    often than among the proteins of a collection, drawn by chance."""
-    sequences, held, tree = prepared.held_sequences(), prepared.held, prepared.held.tree
-    random = np.random.default_rng(config.seed + 2)
-    views, levels = config.model.views, len(tree.level_bounds) - 2
-    network = CompactLineageNetwork(model.tensors(), model.encoder.reader, tree, index=index)
-    parts: list[Steps] = []
-    evidence: list[Evidence] = []
-    records: list[NDArray[np.int64]] = []
-    for low in range(0, len(sequences), BLOCK):
-        block = slice(low, low + BLOCK)
-        decoy = random.random(len(sequences[block])) < views.decoys
-        seen = [(views.decoy if d else views.draw)(s, random) for s, d in zip(sequences[block], decoy, strict=True)]
-        steps = model.head.steps(np.where(decoy, 0, held.nodes[block]), decoy | held.new[block])
-        at = tree.level_order[steps.node.numpy()].astype(np.int64)
-        row = steps.row.numpy()
-        walker = network.walker_of(seen)
-        score, start = walker.scores(row, at)
-        if index is not None:
-            evidence.append(walker.evidence(row, at, score, start))
-        target = steps.target.numpy() - start[:-1]
-        stopped = target == np.diff(start) - 1
-        x = calibrate.length_feature(network.reader.read(seen).counts)[row]
-        parts.append(Steps(score, start, target, tree.depth[at].astype(np.int64), x, stopped, np.ones(len(at), bool)))
-        records.append(low + row)
-    if parts:
-        joined = Steps.join(parts)
-        if evidence:
-            of = Evidence.join(evidence, [len(part.score) for part in parts])
-            record_S = np.concatenate(records)
-            lesson = Lesson(joined.score, joined.start, of, joined.target, joined.level, record_S)
-            network.gate, unseen = gate_fitting.fit(lesson, config.seed)
-            joined = replace(joined, score=unseen)
-        network.calibration = calibrate.fit(joined, levels)
-    network.calibration = replace(network.calibration, kmers=config.least)
-    return network, [views.draw(s, random) for s in sequences]
 
 
 def _index(store: Proteins, rows: Rows, config: Config) -> ProteinIndex | None:

@@ -7,6 +7,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -477,7 +478,7 @@ def test_a_cut_is_moved_where_every_taxon_is_held(
         assert not (tmp_path / "no.tsv").exists()
 
 
-@pytest.mark.parametrize("lacking", [["taxid", "kept"], ["agreement", "taxid", "kept"]])
+@pytest.mark.parametrize("lacking", [["flags"], ["taxid", "kept", "flags"], ["agreement", "taxid", "kept", "flags"]])
 def test_tables_of_before_there_were_taxids_are_read_too(
     tmp_path: Path, model: Path, faa: Path, lacking: list[str]
 ) -> None:
@@ -485,7 +486,7 @@ def test_tables_of_before_there_were_taxids_are_read_too(
     rows = [line.split("\t") for line in table.read_text().splitlines()]
     assert rows[0][-len(lacking) :] == lacking
     old.write_text("".join("\t".join(row[: -len(lacking)]) + "\n" for row in rows))
-    assert list(formats.iterate(old)) == list(formats.iterate(table))
+    assert list(formats.iterate(old)) == [replace(p, flags=()) for p in formats.iterate(table)]
 
 
 def test_proteins_have_no_strand_and_no_mates(tmp_path: Path, model: Path, faa: Path) -> None:

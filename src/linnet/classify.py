@@ -66,6 +66,7 @@ class Summary:
     at_rank: Counter[str] = field(default_factory=Counter)
     stopped: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    flags: Counter[str] = field(default_factory=Counter)
     whole_path: list[int] = field(default_factory=lambda: [0, 0])
     """Of several models' answers, how many there were, and on how many uncut paths all models agree."""
 
@@ -76,6 +77,7 @@ class Summary:
             self.stopped[prediction.stopped] += 1
             if prediction.stopped == Stopped.UNREADABLE:
                 self.reasons[_kind_of(prediction.reason)] += 1
+            self.flags.update(prediction.flags)
             if prediction.agreement:
                 self.whole_path[0] += 1
                 self.whole_path[1] += min(prediction.agreement) == 1
@@ -96,6 +98,8 @@ class Summary:
             share = self.whole_path[1] / self.whole_path[0]
             lines.append(f"all models agree on the whole uncut path of {share:.1%}; 'agreement' in jsonl, tsv and csv "
                          "says where they part")  # fmt: skip
+        if self.flags:
+            lines.append("to be looked at twice ('flags'): " + ", ".join(f"{n:,} {f}" for f, n in self.flags.items()))
         lines += [f"{n:,} unreadable: {reason}" for reason, n in self.reasons.most_common(5)]
         return lines
 

@@ -93,6 +93,11 @@ class CompactLineageNetwork:
             sums[a:b] = sums[self.place[tree.parent[tree.level_order[a:b]]]] + embedding[a:b]
         return sums
 
+    @property
+    def longest(self) -> int | None:
+        """Residues of the longest protein of the index."""
+        return int(np.diff(self.index.start).max(initial=0)) if self.index else None
+
     @cached_property
     def referenced(self) -> NDArray[np.int64]:
         """int64 (N,): how many proteins of the index are of each taxon's clade."""
@@ -124,7 +129,7 @@ class LightWalker:
         counts_B: NDArray[np.int64],
         kin: Kin | None = None,
     ) -> None:
-        self.taxonomy, self._network, self._kin = network.taxonomy, network, kin
+        self.taxonomy, self._network, self.kin = network.taxonomy, network, kin
         w = network.weight
         self._protein = vectors_BW @ w["head.protein.weight"].T + w["head.protein.bias"]
         self._x_B = length_feature(counts_B)
@@ -162,10 +167,10 @@ class LightWalker:
         start: NDArray[np.int64],
     ) -> Evidence:
         """What the gate weighs, as `neighbour_gate.evidence` has it."""
-        if self._kin is None:
+        if self.kin is None:
             raise ValueError("neighbours are weighed, but there are none")
         network = self._network
-        return evidence(self._kin, self.taxonomy, network.place, network.referenced, records, nodes, score_F, start)
+        return evidence(self.kin, self.taxonomy, network.place, network.referenced, records, nodes, score_F, start)
 
     def scores(
         self, records: NDArray[np.int64], nodes: NDArray[np.int64]

@@ -69,6 +69,7 @@ class Prediction:
         strand: '+' as read, '-' reverse complement, '.' where it was not decided.
         reason: a sentence where the record has no name.
         agreement: of several models' answer, the share of them whose own path passes each taxon; else ().
+        flags: what is unusual about the record (of proteins: `protein_flags`).
     """
 
     record_id: str
@@ -80,6 +81,7 @@ class Prediction:
     strand: str = "."
     reason: str = ""
     agreement: tuple[float, ...] = ()
+    flags: tuple[str, ...] = ()
 
     @property
     def kept(self) -> Lineage:

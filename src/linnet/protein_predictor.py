@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
@@ -12,11 +13,12 @@ from threadpoolctl import ThreadpoolController
 
 from linnet import walk
 from linnet.checkpoint import Checkpoint, check_one_tree
-from linnet.compact_lineage import CompactLineageNetwork
+from linnet.compact_lineage import CompactLineageNetwork, LightWalker
 from linnet.decode import LineageCache
 from linnet.errors import UsageError, UserError, missing_extra
 from linnet.kmers import Strand
 from linnet.prediction import DEFAULT_CONFIDENCE, Prediction, foreign, unreadable
+from linnet.protein_flags import conflicting_domains, flags_of
 from linnet.records import SequenceRecord, as_records
 from linnet.released.taxoformer_names import Way
 from linnet.residues import WordReader, looks_like_bases
@@ -37,6 +39,11 @@ BEAM = 8
 
 class Network(Protocol):
     """What a checkpoint's kind must offer."""
+
+    @property
+    def longest(self) -> int | None:
+        """Residues of the longest protein that it knows of, or of what it reads of one; None: not known."""
+        ...
 
     def walker_of(self, sequences: Sequence[str]) -> Walker:
         """The model at work on these proteins."""
@@ -74,6 +81,8 @@ class ProteinPredictor:
         self.networks = [_network(c, device) for c in checkpoints]
         self.block = 256 if kinds == {"lineage"} else 16
         self.least = first.calibration.kmers
+        known = [n for network in self.networks if (n := network.longest) is not None]
+        self._longest = max(known, default=None)
         self._lineages = LineageCache(first.taxonomy)
         self._blas = ThreadpoolController()
 
@@ -94,10 +103,23 @@ class ProteinPredictor:
             if readable:
                 ids, sequences = [records[i].id for i in readable], [records[i].sequence for i in readable]
                 published = self.search in get_args(Way)
-                named = self._said(sequences, ids) if published else self.named(self.walker(sequences), ids)
+                if published:
+                    named = self._said(sequences, ids)
+                else:
+                    walker = self.walker(sequences)
+                    named = self._flagged(self.named(walker, ids), sequences, walker)
                 for i, prediction in zip(readable, named, strict=True):
                     found[i] = prediction
             return found
+
+    def _flagged(self, predictions: Sequence[Prediction], sequences: Sequence[str], walker: Walker) -> list[Prediction]:
+        """The predictions, with what is unusual about their proteins."""
+        conflicting = np.zeros(len(sequences), bool)
+        for one in walker.walkers if isinstance(walker, Mean) else (walker,):
+            if isinstance(one, LightWalker) and one.kin is not None:
+                conflicting |= conflicting_domains(one.kin, self.taxonomy)
+        found = [flags_of(s, self._longest, bool(c)) for s, c in zip(sequences, conflicting, strict=True)]
+        return [replace(p, flags=flags) if flags else p for p, flags in zip(predictions, found, strict=True)]
 
     def vectors(self, records: Sequence[SequenceRecord]) -> NDArray[np.float32]:
         """float32 (B, width): the encoder's vector of each protein of one block; of an ensemble the first model's."""
@@ -158,14 +180,14 @@ class Mean:
     """
 
     def __init__(self, walkers: Sequence[Walker]) -> None:
-        self.taxonomy, self.forced, self._walkers = walkers[0].taxonomy, walkers[0].forced, walkers
+        self.taxonomy, self.forced, self.walkers = walkers[0].taxonomy, walkers[0].forced, walkers
 
     def begin(self) -> list[Any]:
-        states = zip(*(w.begin() for w in self._walkers), strict=True)
-        return [(state, np.zeros(len(self._walkers)), -1) for state in states]
+        states = zip(*(w.begin() for w in self.walkers), strict=True)
+        return [(state, np.zeros(len(self.walkers)), -1) for state in states]
 
     def step(self, states: Sequence[Any], nodes: NDArray[np.int64]) -> tuple[Fan, list[Any]]:
-        steps = [w.step([s[0][m] for s in states], nodes) for m, w in enumerate(self._walkers)]
+        steps = [w.step([s[0][m] for s in states], nodes) for m, w in enumerate(self.walkers)]
         start = steps[0][0].start
         before = np.array([_way(s, int(n), self.taxonomy) for s, n in zip(states, nodes, strict=True)])
         log_FM = np.stack([np.asarray(fan.log_F, np.float64) for fan, _ in steps], 1)

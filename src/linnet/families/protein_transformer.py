@@ -205,9 +205,14 @@ class ProteinTransformer(nn.Module):
         for asked in lesson.asked:
             yield self.decoder.log_p(hidden[torch.from_numpy(asked.rows).to(hidden.device)], asked)
 
+    @property
+    def longest(self) -> int:
+        """Residues read of a protein, at most."""
+        return self.config.encoder.max_length
+
     def _read(self, sequences: Sequence[str]) -> NDArray[np.int64]:
         """How many residues of each are read."""
-        return np.array([min(len(s), self.config.encoder.max_length) for s in sequences], np.int64)
+        return np.array([min(len(s), self.longest) for s in sequences], np.int64)
 
     @cached_property
     def _light(self) -> CompactLineageNetwork:

@@ -5,7 +5,8 @@
 
 `lineage` is the whole path, of which the first `cut` taxa are kept. A taxon has a `taxid` where its tree has
 them. `novelty` is one longer: the probability of being new below the root, and below each taxon. Of several
-models' answer, `agreement` is the share of them whose own path passes each taxon.
+models' answer, `agreement` is the share of them whose own path passes each taxon. `flags`, where there are any, say
+what is unusual about the record.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ def _object(p: Prediction) -> dict[str, Any]:
         "novelty": [round(x, 6) for x in p.novelty],
         "reason": p.reason,
         **({"agreement": [round(x, 4) for x in p.agreement]} if p.agreement else {}),
+        **({"flags": list(p.flags)} if p.flags else {}),
     }
 
 
@@ -77,6 +79,7 @@ def _prediction(entry: dict[str, Any]) -> Prediction:
         strand=entry["strand"],
         reason=entry["reason"],
         agreement=tuple(float(x) for x in entry.get("agreement", ())),
+        flags=tuple(map(str, entry.get("flags", ()))),
     )
     depth = len(prediction.lineage)
     if len(prediction.agreement) not in (0, depth):

@@ -27,6 +27,8 @@ def _cells(prediction: Prediction) -> list[str]:
     within = " > ".join(t.name for t in kept[-4:-1])
     if prediction.stopped == Stopped.NOVEL:
         within += f"  [new below {kept[-1].rank}?]"
+    if prediction.flags:
+        within += f"  [{', '.join(prediction.flags)}]"
     return [
         prediction.record_id,
         prediction.strand,

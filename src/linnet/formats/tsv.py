@@ -4,7 +4,8 @@ The columns `<rank>_confidence` go on below the cut, and `uncut` and `novelty` h
 `linnet recut` can move the cut. `novelty` has one number more than `uncut` has names: the probability that
 the organism is new below the root and below each of them. `agreement`, of several models' answer, is the share of
 them whose own path passes each name of `uncut`. `taxid` is that of the deepest taxon kept, where the tree has taxids,
-and `kept` its whole lineage, taxa of other than the seven ranks among them.
+and `kept` its whole lineage, taxa of other than the seven ranks among them. `flags` says what is unusual about the
+record.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from linnet.taxonomy import RANKS, Taxon, canonical_positions
 
 HEADER = [
     "record", "strand", "stopped", *RANKS, *(f"{rank}_confidence" for rank in RANKS), "uncut", "novelty", "reason",
-    "agreement", "taxid", "kept",
+    "agreement", "taxid", "kept", "flags",
 ]  # fmt: skip
-OPTIONAL = 3
+OPTIONAL = 4
 """Columns at the end that tables of earlier versions lack."""
 DELIMITER = "\t"
 
@@ -48,6 +49,7 @@ def _row(p: Prediction) -> list[str]:
         "; ".join(f"{p.agreement[i]:.4f}" for i in at) if p.agreement else "",
         str(p.kept[-1].taxid or "") if p.kept else "",
         "; ".join(t.name for t in p.kept),
+        "; ".join(p.flags),
     ]
 
 
@@ -64,7 +66,7 @@ def read(lines: Iterable[str], path: str, delimiter: str = DELIMITER) -> Iterato
             continue
         if len(row) != len(header):
             raise UserError(f"{len(row)} cells", where=f"{path}, line {number}", expected=str(len(header)))
-        cell = {"agreement": "", **dict(zip(header, row, strict=True))}
+        cell = {"agreement": "", "flags": "", **dict(zip(header, row, strict=True))}
         try:
             yield _prediction(cell)
         except ValueError as error:
@@ -84,4 +86,5 @@ def _prediction(cell: dict[str, str]) -> Prediction:
         strand=cell["strand"],
         reason=cell["reason"],
         agreement=tuple(float(x) for x in cell["agreement"].split("; ") if x),
+        flags=tuple(x for x in cell["flags"].split("; ") if x),
     )

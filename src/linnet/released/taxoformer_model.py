@@ -181,6 +181,11 @@ class TaxoFormer:
             self._network, self._encoder = network.eval().requires_grad_(False).to(device), encoder.to(device)
         self.filled, self._counting = 0, threading.Lock()
 
+    @property
+    def longest(self) -> int:
+        """Residues read of a protein, at most."""
+        return self.config.max_seq_len_esm
+
     def walker_of(self, sequences: Sequence[str]) -> PublishedWalker:
         """The model at work on these proteins."""
         return PublishedWalker(self._network, self._code, self._vectors(sequences))
@@ -210,7 +215,7 @@ class TaxoFormer:
 
         A stop at a protein's end, as gene callers write it, is no residue.
         """
-        limit, sequences = self.config.max_seq_len_esm, [one.rstrip("*") for one in sequences]
+        limit, sequences = self.longest, [one.rstrip("*") for one in sequences]
         with self._counting:
             self.filled += sum(len(one) > limit for one in sequences)
         rows: dict[int, list[int]] = {}

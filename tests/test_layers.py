@@ -14,7 +14,7 @@ LAYERS = (
      "inputs", "mates", "options", "outputs", "labels", "depths", "embeddings", "gold_standard", "changes",
      "search_space", "run_times", "accessions", "protein_labels", "shards", "shard_files", "draws",
      "columns", "processes"},
-    {"kmers", "sibling_groups", "references", "ranking", "likeness", "taxon_errors", "strata", "projection", "decode", "calibrate", "outcomes", "metrics", "significance", "compact", "baselines",
+    {"kmers", "sibling_groups", "references", "ranking", "likeness", "taxon_errors", "error_rates", "strata", "projection", "decode", "calibrate", "outcomes", "metrics", "significance", "compact", "baselines",
      "checkpoint", "ecoli", "notices", "rank_scores", "tokens", "contig_transitions", "composition", "spectra", "windows", "overlaps", "neighbours", "label_tree",
      "channel", "belief", "contig_outcomes", "contig_scores", "lineage_code", "taxonomies", "walk", "residues", "compact_lineage",
      "family_trees", "protein_families", "protein_neighbours", "neighbour_gate", "protein_flags", "sequence_clusters", "places", "lineage_scores", "protein_groups", "protein_confusions", "protein_figures"},

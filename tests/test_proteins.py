@@ -570,3 +570,20 @@ def test_reads_given_to_a_model_of_proteins_are_told(capsys: Any, tmp_path: Path
 
 def test_a_saved_model_says_what_the_one_in_memory_said(model: Path, queries: list[SequenceRecord]) -> None:
     assert load(model).predict(queries) == ProteinPredictor(trained()[0]).predict(queries)
+
+
+def test_an_error_rate_is_a_cut_that_the_model_states(
+    tmp_path: Path, model: Path, faa: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    known = checkpoint.load(model)
+    stating = replace(known, origin={**known.origin, "held_out": {"cuts": {"0.05": 0.93}}})
+    checkpoint.save(stating, tmp_path / "stating")
+    by_rate = classified(tmp_path / "rate.tsv", faa, "--model", tmp_path / "stating", "--error-rate", "0.05")
+    assert "cut at the confidence 0.93" in capsys.readouterr().err
+    by_confidence = classified(tmp_path / "cut.tsv", faa, "--model", model, "--confidence", "0.93")
+    assert by_rate.read_text() == by_confidence.read_text()
+    command = ["classify", str(faa), "--model", str(tmp_path / "stating"), "--out", str(tmp_path / "no.tsv")]
+    assert main([*command, "--error-rate", "0.03"]) == 1
+    assert "0.05" in capsys.readouterr().err
+    assert main([*command, "--error-rate", "0.05", "--confidence", "0.5"]) == 2
+    assert not (tmp_path / "no.tsv").exists()

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from linnet import error_rates
 from linnet.checkpoint import Checkpoint, check_free, save
 from linnet.columns import aligned
 from linnet.errors import UserError
@@ -75,6 +76,7 @@ def run(train: Train, seeds: Sequence[int], out: Path, unfinished: Path, log: Lo
             evaluation = measure(held_out, DEFAULT_CONFIDENCE)
             log(text(evaluation, legend=seed == seeds[0]))
             found[seed] = figures(evaluation) | {"uncut": figures(measure(held_out, 0.0))["ranks"]}
+            found[seed]["cuts"] = error_rates.cuts(held_out.predictions, held_out.truth)
             checkpoint.origin["held_out"] = found[seed]
         if len(held_out.natural) < FEW:
             log(f"note: {len(held_out.natural):,} records were held out at random: calibration and figures say little")

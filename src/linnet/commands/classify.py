@@ -33,8 +33,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a trained model, or 'proteins', the protein model that comes with linnet (default: its 16S model); given "
         "several times, or a folder of models: an ensemble, whose probabilities are averaged")  # fmt: skip
     add_output(parser)
-    add("--confidence", type=probability, default=DEFAULT_CONFIDENCE, metavar="P",
-        help="keep names at least this probable, 0 to 1 (default: %(default)s); 'recut' moves it later")  # fmt: skip
+    add("--confidence", type=probability, metavar="P",
+        help=f"keep names at least this probable, 0 to 1 (default: {DEFAULT_CONFIDENCE}); 'recut' moves it later")
+    add("--error-rate", metavar="RATE",
+        help="instead of a confidence: the cut at which no more than this share of the records that the model set aside "
+        "was named wrongly, such as 0.05; 'describe' tells for which rates a model has one")  # fmt: skip
     add("--strand", choices=["auto", "forward", "reverse"], default="auto",
         help="strand of the reads; auto decides for each (default)")  # fmt: skip
     add("--threads", type=positive, default=1, metavar="N", help="threads (default: 1); answers do not depend on it")
@@ -79,6 +82,8 @@ def run(args: argparse.Namespace) -> None:
 
     if args.out and args.out.is_file() and any(Path(p).is_file() and args.out.samefile(p) for p in args.sequences):
         raise UsageError(f"--out {args.out} is also read", remedy="Choose another file for the results.")
+    if args.error_rate is not None and args.confidence is not None:
+        raise UsageError("both --confidence and --error-rate", expected="one of them")
     predictor = load(
         *args.model or (),
         ranks=args.ranks,
@@ -89,6 +94,10 @@ def run(args: argparse.Namespace) -> None:
         engine=args.engine,
         threads=args.threads,
     )
+    if args.error_rate is not None:
+        args.confidence = _cut(args.error_rate, predictor)
+    elif args.confidence is None:
+        args.confidence = DEFAULT_CONFIDENCE
     left_out = LeftOut()
     summary, started = Summary(), time.monotonic()
     if isinstance(predictor, ProteinPredictor):
@@ -110,6 +119,14 @@ def run(args: argparse.Namespace) -> None:
     for line in summary.lines():
         _log(line)
     _log(f"{spent:.1f} s, {summary.records / max(spent, 1e-9):,.0f} records/s")
+
+
+def _cut(rate: str, predictor: Predictor | ProteinPredictor) -> float:
+    from linnet.error_rates import cut_of
+
+    cut = cut_of([c.origin for c in predictor.checkpoints], rate)
+    _log(f"error rate {rate}: cut at the confidence {cut:g}")
+    return cut
 
 
 def _records(args: argparse.Namespace, region: str, left_out: LeftOut) -> Iterator[SequenceRecord]:

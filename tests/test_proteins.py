@@ -25,6 +25,7 @@ from linnet.errors import UserError  # noqa: E402
 from linnet.group_by import by_contig, by_table, contig_of, vote  # noqa: E402
 from linnet.prediction import Prediction, Stopped  # noqa: E402
 from linnet.predictor import SHIPPED, load  # noqa: E402
+from linnet.protein_neighbours import MOST, Hits, ProteinIndex  # noqa: E402
 from linnet.protein_predictor import ProteinPredictor  # noqa: E402
 from linnet.records import SequenceRecord  # noqa: E402
 from linnet.taxonomy import RANKS, Taxonomy  # noqa: E402
@@ -587,3 +588,27 @@ def test_an_error_rate_is_a_cut_that_the_model_states(
     assert "0.05" in capsys.readouterr().err
     assert main([*command, "--error-rate", "0.05", "--confidence", "0.5"]) == 2
     assert not (tmp_path / "no.tsv").exists()
+
+
+def test_models_with_the_same_proteins_to_compare_with_search_them_once(
+    tmp_path: Path, model: Path, other: Path, queries: list[SequenceRecord], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched = []
+    search = ProteinIndex.search
+
+    def counted(self: ProteinIndex, sequences: Sequence[str], most: int = MOST) -> Hits:
+        searched.append(len(self))
+        return search(self, sequences, most)
+
+    monkeypatch.setattr(ProteinIndex, "search", counted)
+    some = readable(queries)[:5]
+    load(model, model).predict(some)
+    assert len(searched) == 1
+    load(model, other).predict(some)  # of another seed, and the same proteins
+    assert len(searched) == 2
+    known = checkpoint.load(model)
+    whole = ProteinIndex.from_tensors(known.tensors)
+    fewer = ProteinIndex.of([whole.sequence(i) for i in range(len(whole) - 1)], whole.nodes[:-1])
+    checkpoint.save(replace(known, tensors={**known.tensors, **fewer.tensors()}), tmp_path / "fewer")
+    load(model, tmp_path / "fewer").predict(some)
+    assert searched[2:] == [len(whole), len(whole) - 1]

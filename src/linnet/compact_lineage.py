@@ -53,10 +53,8 @@ class CompactLineageNetwork:
     def kept(
         cls, tensors: Tensors, reader: WordReader, taxonomy: Taxonomy, calibration: Calibration
     ) -> CompactLineageNetwork:
-        """The network of a checkpoint's arrays, with index and gate where it has them; ready to be asked."""
+        """The network of a checkpoint's arrays, with index and gate where it has them."""
         index = ProteinIndex.from_tensors(tensors) if "index.start" in tensors else None
-        if index is not None:
-            index.make_ready()
         return cls(tensors, reader, taxonomy, calibration, index, Gate.from_tensors(tensors))
 
     def vectors(self, words: Words) -> NDArray[np.float32]:
@@ -68,10 +66,14 @@ class CompactLineageNetwork:
         bag /= np.sqrt(np.maximum(words.counts, 1))[:, None]
         return hidden_block(bag, w)
 
-    def walker_of(self, sequences: Sequence[str]) -> LightWalker:
-        """The model at work on these proteins."""
+    def walker_of(self, sequences: Sequence[str], kin: Kin | None = None) -> LightWalker:
+        """The model at work on these proteins.
+
+        Args:
+            kin: their neighbours, where these are known already.
+        """
         words = self.reader.read(sequences)
-        return LightWalker(self, self.vectors(words), words.counts, self.kin(sequences))
+        return LightWalker(self, self.vectors(words), words.counts, kin or self.kin(sequences))
 
     def vectors_of(self, sequences: Sequence[str]) -> NDArray[np.float32]:
         """float32 (B, width): what the head is given of each protein."""

@@ -79,6 +79,7 @@ class ProteinPredictor:
             raise UsageError(f"--search {search} asked of {what}", expected="one model converted from TaxoFormer",
                              remedy="Use descend, end or beam.")  # fmt: skip
         self.networks = [_network(c, device) for c in checkpoints]
+        self._indices = _shared([n for n in self.networks if isinstance(n, CompactLineageNetwork)])
         self.block = 256 if kinds == {"lineage"} else 16
         self.least = first.calibration.kmers
         known = [n for network in self.networks if (n := network.longest) is not None]
@@ -144,7 +145,13 @@ class ProteinPredictor:
         if self.search in get_args(Way):
             raise UsageError(f"--search {self.search} for groups of proteins", expected="descend, end or beam",
                              remedy="The published ways answer for one protein at a time.")  # fmt: skip
-        walkers = [network.walker_of(sequences) for network in self.networks]
+        kin = {id(network.index): network.kin(sequences) for network in self._indices}  # each index is searched once
+        walkers = [
+            network.walker_of(sequences, kin.get(id(network.index)))
+            if isinstance(network, CompactLineageNetwork)
+            else network.walker_of(sequences)
+            for network in self.networks
+        ]
         return walkers[0] if len(walkers) == 1 else Mean(walkers)
 
     def _said(self, sequences: Sequence[str], ids: Sequence[str]) -> list[Prediction]:
@@ -210,6 +217,22 @@ def _way(state: Any, node: int, taxonomy: Any) -> NDArray[np.float64]:
     while int(taxonomy.parent[node]) != parent:  # passed without asking, from the child that was chosen
         node = int(taxonomy.parent[node])
     return np.asarray(before + fans[int(np.flatnonzero(taxonomy.children(parent) == node)[0])])
+
+
+def _shared(networks: Sequence[CompactLineageNetwork]) -> list[CompactLineageNetwork]:
+    """Networks with the same proteins to compare with are given one index of them, ready to be searched; one network of
+    each."""
+    firsts: list[CompactLineageNetwork] = []
+    for network in networks:
+        if network.index is None:
+            continue
+        same = (first.index for first in firsts if first.index and network.index.same(first.index))
+        if (index := next(same, None)) is not None:
+            network.index = index
+        else:
+            network.index.make_ready()
+            firsts.append(network)
+    return firsts
 
 
 def _network(checkpoint: Checkpoint, device: str) -> Network:

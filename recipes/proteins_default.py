@@ -63,7 +63,7 @@ def main() -> int:
         model.origin["sources"] = list(SOURCES.values())
         model.origin["taxonomy"] = "NCBI Taxonomy (public domain)"
         evaluation = training_runs.measure(held_out, DEFAULT_CONFIDENCE)
-        model.origin["held_out"] = training_runs.figures(evaluation)
+        model.origin["held_out"] = training_runs.stated(held_out, evaluation)
         checkpoint.save(model, args.out)
     return 0
 

@@ -75,8 +75,7 @@ def run(train: Train, seeds: Sequence[int], out: Path, unfinished: Path, log: Lo
         if held_out.natural:
             evaluation = measure(held_out, DEFAULT_CONFIDENCE)
             log(text(evaluation, legend=seed == seeds[0]))
-            found[seed] = figures(evaluation) | {"uncut": figures(measure(held_out, 0.0))["ranks"]}
-            found[seed]["cuts"] = error_rates.cuts(held_out.predictions, held_out.truth)
+            found[seed] = stated(held_out, evaluation)
             checkpoint.origin["held_out"] = found[seed]
         if len(held_out.natural) < FEW:
             log(f"note: {len(held_out.natural):,} records were held out at random: calibration and figures say little")
@@ -111,6 +110,12 @@ def measure(held_out: HeldOut, minimum: float) -> Evaluation:
             minimum=minimum,
             resamples=200 if minimum else 0,
         )
+
+
+def stated(held_out: HeldOut, evaluation: Evaluation) -> dict[str, Any]:
+    """What a model says of itself: figures after the cut and without one, and cuts for error rates."""
+    uncut = figures(measure(held_out, 0.0))["ranks"]
+    return figures(evaluation) | {"uncut": uncut, "cuts": error_rates.cuts(held_out.predictions, held_out.truth)}
 
 
 def figures(evaluation: Evaluation) -> dict[str, Any]:

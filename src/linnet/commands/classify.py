@@ -36,8 +36,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--confidence", type=probability, metavar="P",
         help=f"keep names at least this probable, 0 to 1 (default: {DEFAULT_CONFIDENCE}); 'recut' moves it later")
     add("--error-rate", metavar="RATE",
-        help="instead of a confidence: the cut at which no more than this share of the records that the model set aside "
-        "was named wrongly, such as 0.05; 'describe' tells for which rates a model has one")  # fmt: skip
+        help="instead of a confidence: the cut at which no more than this share, such as 0.05, of the records that the "
+        "model set aside was named wrongly; 'describe' tells for which rates a model has one")  # fmt: skip
     add("--strand", choices=["auto", "forward", "reverse"], default="auto",
         help="strand of the reads; auto decides for each (default)")  # fmt: skip
     add("--threads", type=positive, default=1, metavar="N", help="threads (default: 1); answers do not depend on it")

@@ -24,8 +24,6 @@ import numpy as np
 from numpy.typing import NDArray
 from xopen import xopen
 
-from linnet import walk
-from linnet.decode import LineageCache
 from linnet.errors import UserError
 from linnet.family_trees import (
     Tree,
@@ -39,11 +37,11 @@ from linnet.family_trees import (
 from linnet.prediction import DEFAULT_CONFIDENCE
 from linnet.predictor import load
 from linnet.protein_families import Family, read_folder, read_treebase
-from linnet.protein_predictor import FLOOR, ProteinPredictor
+from linnet.protein_predictor import ProteinPredictor
 from linnet.records import SequenceRecord
 from linnet.significance import percentile_interval, resampled_weights
 from linnet.taxonomies import read_taxonomy
-from linnet.taxonomy import Lineage, Taxonomy
+from linnet.taxonomy import Taxonomy
 
 RESAMPLES = 1000
 LEAST_KNOWN = 6
@@ -135,32 +133,16 @@ def of_model(family: Family, model: ProteinPredictor, clock: Clock) -> tuple[dic
     """The trees of direct lineages and of the model's vectors; how many proteins each kind of lineage names."""
     records = family.records()
     started = time.process_time()
-    always = lineages_always(records, model)
-    trees = {"always": lineage_tree(always)}
-    clock.add(["always"], started)
-    started = time.process_time()
     said = list(model.classify(records, confidence=DEFAULT_CONFIDENCE))
-    trees["direct"] = lineage_tree({p.record_id: p.lineage for p in said})
+    trees = {"direct": lineage_tree({p.record_id: p.lineage for p in said})}
     trees["cut"] = lineage_tree({p.record_id: p.kept for p in said})
     clock.add(["direct", "cut"], started)
     started = time.process_time()
     vectors = [model.vectors(block) for block in blocks(records, model)]
     trees["vectors"] = neighbour_joining(family.leaves, cosine_distances(np.concatenate(vectors)))
     clock.add(["vectors"], started)
-    named = {"always": sum(map(bool, always.values())), "direct": sum(bool(p.lineage) for p in said),
-             "cut": sum(bool(p.kept) for p in said)}  # fmt: skip
+    named = {"direct": sum(bool(p.lineage) for p in said), "cut": sum(bool(p.kept) for p in said)}
     return trees, named
-
-
-def lineages_always(records: Sequence[SequenceRecord], model: ProteinPredictor) -> dict[str, Lineage]:
-    """Uncut lineages, also of proteins that look to the model like none of its references'; only what it cannot read
-    has none."""
-    found: dict[str, Lineage] = {record.id: () for record in records}
-    lineages = LineageCache(model.taxonomy)
-    for block in blocks([r for r in records if not model.refusal(r.sequence)], model):
-        walks = walk.descend(model.walker([r.sequence for r in block]), FLOOR)
-        found |= {p.record_id: p.lineage for p in walk.predictions(walks, [r.id for r in block], lineages)}
-    return found
 
 
 def blocks(records: Sequence[SequenceRecord], model: ProteinPredictor) -> list[Sequence[SequenceRecord]]:

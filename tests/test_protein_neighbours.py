@@ -47,7 +47,11 @@ def aligned(a: str, b: str) -> float:
     return best
 
 
-def test_the_neighbours_are_those_whose_rare_words_are_shared_and_the_scores_those_of_alignments() -> None:
+@pytest.mark.parametrize("looked_at", [6, 20])
+def test_the_neighbours_are_those_whose_rare_words_are_shared_and_the_scores_those_of_alignments(
+    looked_at: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(protein_neighbours, "ALIGNED", looked_at)
     references, queries = some_proteins(40, 1), some_proteins(40, 1)[3:30:7]
     queries = [q[4:] + "X" + q[:20] for q in queries]
     hits = ProteinIndex.of(references, np.arange(40)).search(queries, most=6)
@@ -60,12 +64,13 @@ def test_the_neighbours_are_those_whose_rare_words_are_shared_and_the_scores_tho
             shared = sum(weight[w] for w in own & set(weight))
             whole = sum(math.log(40 / size[w]) if size[w] else math.log(40) for w in own | set(weight))
             likeness.append(shared / whole)
-        expected = {i for i in np.argsort(-np.array(likeness), kind="stable")[:6].tolist() if likeness[i] > 0}
+        likest = [i for i in np.argsort(-np.array(likeness), kind="stable")[:looked_at].tolist() if likeness[i] > 0]
+        plain = {i: aligned(query, references[i]) / aligned(query, query) for i in likest}
         found = [i for i in hits.reference_BK[b].tolist() if i >= 0]
-        assert set(found) == expected
-        plain = [aligned(query, references[i]) / aligned(query, query) for i in found]
-        np.testing.assert_allclose(hits.score_BK[b, : len(found)], plain, rtol=1e-5)
-        assert plain == sorted(plain, reverse=True)
+        assert sorted((plain[i] for i in found), reverse=True) == sorted(plain.values(), reverse=True)[:6]
+        scores = [plain[i] for i in found]
+        np.testing.assert_allclose(hits.score_BK[b, : len(found)], scores, rtol=1e-5)
+        assert scores == sorted(scores, reverse=True)
 
 
 def test_a_protein_that_is_among_them_comes_first_with_a_score_of_one() -> None:

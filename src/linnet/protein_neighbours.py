@@ -23,6 +23,8 @@ from linnet.sibling_groups import ranges
 WORDS = WordReader((4,), 20**4)
 MOST = 30
 """Neighbours of a protein."""
+ALIGNED = 80
+"""References that are aligned with a protein, the likest by words, for its neighbours to be found among them."""
 POSTINGS = 30_000
 """References looked at for a protein, through its rarest words first; those of one more word may come on top."""
 
@@ -88,12 +90,13 @@ class ProteinIndex:
         reference_BK = np.full((len(sequences), most), -1, np.int64)
         score_BK = np.zeros((len(sequences), most), np.float32)
         for b, sequence in enumerate(sequences):
-            found = self._alike(words.index_F[words.start[b] : words.start[b + 1]], most)
+            found = self._alike(words.index_F[words.start[b] : words.start[b + 1]], max(most, ALIGNED))
             if not len(found):
                 continue
             score = self._aligned(sequence, found)
-            order = np.argsort(-score, kind="stable")
-            reference_BK[b, : len(found)], score_BK[b, : len(found)] = found[order], score[order]
+            order = np.argsort(-score, kind="stable")[:most]
+            found, score = found[order], score[order]
+            reference_BK[b, : len(found)], score_BK[b, : len(found)] = found, score
         return Hits(reference_BK, score_BK)
 
     def _alike(self, word_W: NDArray[np.int64], most: int) -> NDArray[np.int64]:

@@ -87,23 +87,30 @@ class WordReader:
             code_R: residues by number, one protein after another.
             start: int64 (B + 1,), where each protein begins.
         """
-        owner_R = np.repeat(np.arange(len(start) - 1), np.diff(start))
-        bad = np.concatenate([[0], np.cumsum(code_R == _NONE)])
-        words, owners, first = [np.empty(0, np.int64)], [np.empty(0, np.int64)], 0
+        words, owners, first = [], [], 0
         for k, size in zip(self.ks, self.sizes(), strict=True):
-            within = len(code_R) - k + 1
-            if within > 0:
-                whole = (bad[k:] == bad[:within]) & (owner_R[k - 1 :] == owner_R[:within])
-                at = np.flatnonzero(whole)
-                value = np.zeros(len(at), np.int64)
-                for offset in range(k):
-                    value = value * len(RESIDUES) + code_R[at + offset]
-                if len(RESIDUES) ** k > size:
-                    value = (_mixed(value) % np.uint64(size)).astype(np.int64)
-                words.append(first + value)
-                owners.append(owner_R[at])
+            within = max(0, len(code_R) - k + 1)
+            number = np.zeros(within, np.int64 if len(RESIDUES) ** (k + 1) >= 2**31 else np.int32)
+            whole = np.ones(within, bool)
+            for offset in range(k):
+                here = code_R[offset : offset + within]
+                number *= len(RESIDUES)
+                number += here
+                np.logical_and(whole, here != _NONE, out=whole)
+            for back in range(1, k):  # from one protein into the next
+                crossing = start[1:] - back
+                whole[crossing[(crossing >= 0) & (crossing < within)]] = False
+            value = number[whole].astype(np.int64)
+            if len(RESIDUES) ** k > size:
+                value = (_mixed(value) % np.uint64(size)).astype(np.int64)
+            so_far = np.searchsorted(np.flatnonzero(whole), start)
+            owners.append(np.repeat(np.arange(len(start) - 1), np.diff(so_far)))
+            value += first
+            words.append(value)
             first += size
-        return np.concatenate(words), np.concatenate(owners)
+        if len(words) == 1:  # the copies of large ones take long
+            return words[0], owners[0]
+        return np.concatenate([np.empty(0, np.int64), *words]), np.concatenate([np.empty(0, np.int64), *owners])
 
 
 def _mixed(value: NDArray[np.int64]) -> NDArray[np.uint64]:

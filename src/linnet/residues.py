@@ -94,8 +94,8 @@ class WordReader:
             whole = np.ones(within, bool)
             for offset in range(k):
                 here = code_R[offset : offset + within]
-                number *= len(RESIDUES)
-                number += here
+                np.multiply(number, len(RESIDUES), out=number)
+                np.add(number, here, out=number)
                 np.logical_and(whole, here != _NONE, out=whole)
             for back in range(1, k):  # from one protein into the next
                 crossing = start[1:] - back

@@ -27,6 +27,7 @@ def ensemble(tiny_model: Path, tmp_path: Path) -> Path:
         held_out = {
             "confidence": 0.7,
             "records": 40,
+            "cuts": {"0.05": 0.9, "0.1": 0.73},
             "ranks": {"species": ROW, "genus": ROW | {"accuracy": seed / 100}},
         }
         made = replace(one, model=model, origin=one.origin | {"held_out": held_out | {"uncut": held_out["ranks"]}})
@@ -58,6 +59,7 @@ def test_held_out_figures_are_the_table_of_training_with_its_words(ensemble: Pat
     assert "40 queries, cut at confidence 0.7." in text
     assert "40 queries, no cut." in text
     assert text.count("best accuracy of any cut that makes 95 % of the names right") == 1
+    assert "cuts for stated error rates: 0.05 at 0.9, 0.1 at 0.73" in text
     assert "mc" not in text.split()
 
 

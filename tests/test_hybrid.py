@@ -140,6 +140,7 @@ def test_the_true_tokenizer_gives_the_true_count(shared_data: Path) -> None:
         assert parameters(build(hybrid.Config(), tokenizer, FULL_LENGTH)) == 76_365_205
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["torch", "openvino"])
 def test_a_tree_head_over_tokens_of_ones_own_reference_is_kept_and_answers(tmp_path: Path, engine: str, genes) -> None:  # type: ignore[no-untyped-def]
     if engine == "openvino":

@@ -60,6 +60,7 @@ def whole_path(decoder: LineageDecoder, tables: Tables, memory: Memory, row: int
         ]
 
 
+@pytest.mark.slow
 def test_it_learns_to_name_what_vectors_tell(trained: tuple[LineageDecoder, Tables, torch.Tensor, np.ndarray]) -> None:
     decoder, tables, kinds, nodes = trained
     walker = DecoderWalker(decoder, tables, Memory(kinds[nodes][:, None]))

@@ -108,7 +108,7 @@ def test_figures_are_those_of_a_plain_loop() -> None:
     assert at == len(found.option_C) > 50
 
 
-def some_lesson(seed: int, count: int = 1500) -> Lesson:
+def some_lesson(seed: int, count: int = 1000) -> Lesson:
     """Steps in which the first figure of a child decides, and nothing that the network says does; two to a protein."""
     random = np.random.default_rng(seed)
     size = random.integers(3, 7, size=count)
@@ -135,7 +135,7 @@ def right(lesson: Lesson, score: NDArray[np.float32]) -> float:
 
 @pytest.fixture
 def shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_fitting, "EPOCHS", 40)
+    monkeypatch.setattr(gate_fitting, "EPOCHS", 25)
     monkeypatch.setattr(gate_fitting, "BATCH", 128)
 
 

@@ -75,6 +75,7 @@ def test_bf16_changes_probabilities_little(tmp_path: Path) -> None:
     assert 0 < max(differences) < 0.05
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kit", ["hybrid", "cnn_onehot", "bert"])
 def test_the_peers_own_answers_are_reproduced(tmp_path: Path, shared_data: Path, kit: str) -> None:
     folder = shared_data / "parity" / "deeptaxa"
@@ -367,6 +368,7 @@ def hub() -> Iterator[tuple[str, dict[str, bytes]]]:
     server.shutdown()
 
 
+@pytest.mark.slow
 def test_files_come_from_the_hub_at_fixed_revisions(tmp_path: Path, hub: tuple[str, dict[str, bytes]]) -> None:
     pytest.importorskip("huggingface_hub")
     address, files = hub
@@ -407,6 +409,7 @@ def answers(out: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in out.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_default_is_a_lineage_that_exists_and_published_is_what_each_rank_says(
     tmp_path: Path, reads: Path, capsys: Any
 ) -> None:
@@ -427,6 +430,7 @@ def test_the_default_is_a_lineage_that_exists_and_published_is_what_each_rank_sa
         assert [t["name"] for t in answer["lineage"]] == best
 
 
+@pytest.mark.slow
 def test_case_and_rna_change_nothing_unless_asked_for(tmp_path: Path, capsys: Any) -> None:
     file, table, _ = made_here.write(tmp_path)
     convert(file, table, tmp_path / "out")

@@ -139,6 +139,7 @@ def test_workers_get_the_folder_not_its_content(tmp_path: Path) -> None:
     assert content(pickle.loads(pickled)) == content(shards)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shard_files, "BATCH_RECORDS", 1 << 10)
     peaks = []

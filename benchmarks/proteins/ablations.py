@@ -15,20 +15,24 @@ import argparse
 import json
 import os
 import shlex
+import shutil
 import sys
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
-from arms import ARMS, Arm, linnet_with
+from arms import ARMS, _of_predictions
 from numpy.typing import NDArray
 from run import figures
 from tasks import HIDDEN, RANKS, Calls, Protein, Task, given, record, truth
 from tree_code import generated
 
 from linnet import checkpoint
+from linnet.__main__ import main as linnet
+from linnet.formats import read_predictions
 from linnet.lineage_code import FIRST, LineageCode
 from linnet.lineage_scores import lineage_scores
 from linnet.taxonomies import read_taxonomy
@@ -37,7 +41,7 @@ from linnet.taxonomy import Taxonomy
 HEADS = ("decoder", "light")
 POOLINGS = ("latents", "query", "residues", "published")
 BASELINES = ("commonest", "neighbour")
-TRAINING = ("--no-refit", "--epochs", "4", "--batch", "16", "--learning-rate", "0.002")
+TRAINING = ("--no-refit", "--epochs", "4", "--batch", "16", "--learning-rate", "0.003")
 """Of every variant with an encoder."""
 VOCABULARY = 2_000
 """Tokens of the decoder's bins: a level of so few proteins' tree fits into one or two, and training is quicker."""
@@ -46,23 +50,26 @@ BINS = 118
 """Of the published row."""
 
 
-def variants(weights: Path, width: int, more: Sequence[str]) -> dict[str, Arm]:
-    """By name: each head on each pooling, and on an encoder without adapters; the light head on words.
+def variants(weights: Path, width: int, more: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Flags of the training by name: each head on each pooling; no adapters; the light head on words.
 
     Args:
         weights: the encoder's folder.
         width: of its vectors and of the decoder's.
-        more: further flags of the training, which win over those here.
+        more: further flags, which win over those here.
     """
     esm = ("--encoder", "esm", "--weights", str(weights), *TRAINING)
     sizes = {"decoder": ("--width", str(width), "--vocabulary", str(VOCABULARY)), "light": ()}
-    found = {}
-    for head in HEADS:
-        of_head = (*esm, "--head", head, *sizes[head])
-        for pooling in POOLINGS:
-            found[f"{head}, {pooling}"] = linnet_with(*of_head, "--pooling", pooling, *more)
-        found[f"{head}, latents, no adapters"] = linnet_with(*of_head, "--pooling", "latents", "--lora", "0", *more)
-    return found | {"light, words": linnet_with("--neighbours", "0", "--no-refit")}
+    found = {
+        f"{head}, {pooling}": (*esm, "--head", head, *sizes[head], "--pooling", pooling, *more)
+        for head in HEADS
+        for pooling in POOLINGS
+    }
+    frozen = ("--head", "decoder", *sizes["decoder"], "--pooling", "latents", *more, "--lora", "0")
+    return found | {
+        "decoder, latents, no adapters": (*esm, *frozen),
+        "light, words": ("--neighbours", "0", "--no-refit"),
+    }
 
 
 def main() -> int:
@@ -71,12 +78,14 @@ def main() -> int:
     parser.add_argument("--work", type=Path, required=True, metavar="DIR")
     parser.add_argument("--esm", type=Path, metavar="FOLDER", help="an ESM-2 of the hub: config.json, safetensors")
     parser.add_argument("--seeds", default="1,2", metavar="LIST", help="of linnet's training (default: 1,2)")
-    parser.add_argument("--proteins", type=int, default=2000, metavar="N", help="to learn from (default: 2000)")
+    parser.add_argument("--proteins", type=int, default=1500, metavar="N", help="to learn from (default: 1500)")
     parser.add_argument("--queries", type=int, default=300, metavar="N", help="of each set (default: 300)")
-    parser.add_argument("--longest", type=int, default=200, metavar="N", help="residues of a protein (default: 200)")
+    parser.add_argument("--longest", type=int, default=150, metavar="N", help="residues of a protein (default: 150)")
     parser.add_argument("--flags", default="", metavar="FLAGS", help="further ones of the training of all but words, "
                         "as --flags='--epochs 10 --device cuda'; they win over the script's own")  # fmt: skip
-    parser.add_argument("--variants", default="", metavar="TEXT", help="only those whose names begin so")
+    parser.add_argument(
+        "--variants", default="", metavar="TEXT", help="only those whose names begin so, with the baselines"
+    )
     args = parser.parse_args()
     if "LINNET_DATA" not in os.environ:
         print("LINNET_DATA is not set: the folder with the proteins", file=sys.stderr)
@@ -97,12 +106,15 @@ def main() -> int:
     task.write()
     weights = args.esm or drawn_encoder(args.work / "encoder")
     width = int(json.loads((weights / "config.json").read_text())["hidden_size"])
-    arms = {name: ARMS[name][1] for name in BASELINES} | variants(weights, width, shlex.split(args.flags))
-    runs: dict[str, list[dict[str, Any]]] = {}
-    for first, seed in enumerate(args.seeds.split(",")):
-        for name in arms:
-            if name.startswith(args.variants) and not (first and name in BASELINES):
-                found = measured(task, sets, tree_file, tree, name, arms[name], int(seed), timed=not first)
+    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in BASELINES}
+    for name in BASELINES:
+        calls = ARMS[name][1](task, "all", tree_file, task.folder, 0)
+        runs[name].append({"sets": scored(task, sets, calls, tree), **speed(calls)})
+    for seed in map(int, args.seeds.split(",")):
+        for name, flags in variants(weights, width, shlex.split(args.flags)).items():
+            if name.startswith(args.variants):
+                calls, cost = trained(task, tree_file, name, flags, seed)
+                found = {"seed": seed, "sets": scored(task, sets, calls, tree), **speed(calls), **cost}
                 runs.setdefault(name, []).append(found)
     nodes = [tree.by_taxid(p.taxid) or 0 for proteins in whole.queries.values() for p in proteins]
     codes = {"NCBI, a part": few_bins(tree, names_order(tree), np.array(nodes))}
@@ -117,7 +129,7 @@ def main() -> int:
 
 
 def drawn(whole: Task, proteins: int, queries: int, longest: int) -> tuple[Task, dict[str, slice]]:
-    """Proteins of up to so many residues; all queries as one set, `all`, a single one as `one`; which set is where."""
+    """Proteins of up to so many residues; all queries as one set, `all`; which of them each set is."""
     random = np.random.default_rng(0)
 
     def few(of: Sequence[Protein], count: int) -> list[Protein]:
@@ -129,7 +141,7 @@ def drawn(whole: Task, proteins: int, queries: int, longest: int) -> tuple[Task,
         some = few(whole.queries[name], queries)
         sets[name] = slice(len(asked), len(asked) + len(some))
         asked += some
-    return Task(whole.folder.parent / "task", train, {"all": asked, "one": asked[:1]}), sets
+    return Task(whole.folder.parent / "task", train, {"all": asked}), sets
 
 
 def drawn_encoder(folder: Path) -> Path:
@@ -145,46 +157,57 @@ def drawn_encoder(folder: Path) -> Path:
     return folder
 
 
-def measured(
-    task: Task, sets: Mapping[str, slice], tree_file: Path, tree: Taxonomy, name: str, arm: Arm, seed: int, timed: bool
-) -> dict[str, Any]:
-    """One run: what it reached on each set, and what it cost.
+def trained(task: Task, tree_file: Path, name: str, flags: Sequence[str], seed: int) -> tuple[Calls, dict[str, float]]:
+    """What a variant says of all queries, and its training: CPU seconds, parameters, those of the encoder."""
+    folder = task.folder / "-".join([*name.replace(",", "").split(), str(seed)])
+    folder.mkdir(exist_ok=True)
+    model, table, training, named = (folder / x for x in ("model", "all.jsonl", "training.json", "all.npz"))
+    if not training.exists():
+        print(f"ablations: {name}, seed {seed}", file=sys.stderr, flush=True)
+        shutil.rmtree(model, ignore_errors=True)
+        spent = command(
+            "train", "proteins", "--sequences", task.file("train"), "--accessions", task.taxids, "--taxonomy",
+            tree_file, "--out", model, "--seed", seed, *flags,
+        )  # fmt: skip
+        tensors = checkpoint.load(model).tensors
+        of_encoder = sum(t.size for name, t in tensors.items() if name.startswith("encoder.body."))
+        sizes = {"parameters": sum(t.size for t in tensors.values()), "of_encoder": of_encoder}
+        record(training, {"training_cpu_s": spent, **sizes})
+    if not named.exists():
+        spent = command("classify", task.file("all"), "--model", model, "--format", "jsonl", "--out", table)
+        _of_predictions(read_predictions(table), task.queries["all"], spent).save(named)
+    return Calls.load(named), json.loads(training.read_text())
 
-    Args:
-        timed: also name a single query, so that the speed is without loading.
-    """
-    run = "-".join([*name.replace(",", "").split(), str(seed)])
-    calls = {}
-    for of in ("all", "one") if timed else ("all",):
-        kept = task.folder / f"{run}.{of}.npz"
-        if not kept.exists():
-            print(f"ablations: {name}, seed {seed}", file=sys.stderr, flush=True)
-            arm(task, of, tree_file, task.folder / run, seed).save(kept)
-        calls[of] = Calls.load(kept)
-    found: dict[str, Any] = {"seed": seed, "sets": {}}
+
+def command(*words: object) -> float:
+    """Run a command of linnet in this process, on one thread; its CPU seconds, imports left out after the first."""
+    started = time.process_time()
+    if code := linnet([*map(str, words), "--threads", "1"]):
+        raise SystemExit(code)
+    return round(time.process_time() - started, 2)
+
+
+def speed(calls: Calls) -> dict[str, float]:
+    return {"per_cpu_second": len(calls.taxid_NR) / calls.cpu_s} if calls.cpu_s else {}
+
+
+def scored(task: Task, sets: Mapping[str, slice], calls: Calls, tree: Taxonomy) -> dict[str, dict[str, float | None]]:
+    """Of each set accuracy at each rank above what was held out; shared prefix and 1 - nRF of the path to the deepest
+    of the seven names."""
+    found = {}
     for of, rows in sets.items():
-        said = Calls(calls["all"].taxid_NR[rows], calls["all"].confidence_NR[rows], 0.0)
-        found["sets"][of] = scored(task.queries["all"][rows], said, tree, of)
-    if timed and (spent := calls["all"].cpu_s - calls["one"].cpu_s) > 0:
-        found["per_cpu_second"] = (len(task.queries["all"]) - 1) / spent
-    if name not in BASELINES:
-        found["training_cpu_s"] = json.loads((task.folder / run / "training.json").read_text())["cpu_s"]
-        tensors = checkpoint.load(task.folder / run / "model").tensors
-        found["parameters"] = sum(t.size for t in tensors.values())
-        found["of_encoder"] = sum(t.size for name, t in tensors.items() if name.startswith("encoder.body."))
+        proteins, said = task.queries["all"][rows], Calls(calls.taxid_NR[rows], calls.confidence_NR[rows], 0.0)
+        ranks = RANKS[: RANKS.index(HIDDEN[of])] if HIDDEN[of] else RANKS
+        at: Any = figures(truth(proteins), {"run": said}, of)["run"]
+        deepest = [next((t for t in row[::-1] if t), 0) for row in said.taxid_NR.tolist()]
+        taxids = deepest, [p.taxid for p in proteins]
+        answer, true = (np.array([tree.by_taxid(t) or 0 for t in some]) for some in taxids)
+        scores = lineage_scores(tree, true, answer)
+        found[of] = {rank: at["ranks"][rank]["accuracy"] for rank in ranks} | {
+            "shared": float(scores.shared_N.mean()),
+            "1 - nRF": float(scores.inverted_rf_N.mean()),
+        }
     return found
-
-
-def scored(proteins: Sequence[Protein], calls: Calls, tree: Taxonomy, of: str) -> dict[str, float | None]:
-    """Accuracy at each rank above what was held out; shared prefix and 1 - nRF of the path to the deepest of the seven
-    names."""
-    ranks = RANKS[: RANKS.index(HIDDEN[of] or RANKS[-1]) + (HIDDEN[of] is None)]
-    at: Any = figures(truth([*proteins]), {"run": calls}, of)["run"]
-    found = {rank: at["ranks"][rank]["accuracy"] for rank in ranks}
-    deepest = [next((t for t in row[::-1] if t), 0) for row in calls.taxid_NR.tolist()]
-    answer, true = (np.array([tree.by_taxid(t) or 0 for t in some]) for some in (deepest, [p.taxid for p in proteins]))
-    scores = lineage_scores(tree, true, answer)
-    return found | {"shared": float(scores.shared_N.mean()), "1 - nRF": float(scores.inverted_rf_N.mean())}
 
 
 # ---------------------------------------------------------------------- codes

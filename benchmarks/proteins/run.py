@@ -16,6 +16,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,8 @@ BINS = 15
 RESAMPLES = 1000
 RIVAL = "mmseqs"
 """With whose answers those of the others are compared."""
+SURE = ("lca", "words", "linnet")
+"""Of which calibration and recall at a precision are told; the others say nothing of how sure they are."""
 
 
 def main() -> int:
@@ -50,12 +53,18 @@ def main() -> int:
         print(f"no arm {min(unknown)}; there are {', '.join(ARMS)}", file=sys.stderr)
         return 2
     tree = Path(data) / "data" / "protein" / "ncbi_partial_nodes.tsv.gz"
-    results = {}
+    said: dict[str, dict[str, Said]] = {}
     for split in args.splits.split(","):
         one = given(Path(data), args.work, validation=args.validation) if split == "given" else None
         task = one or held_out(Path(data), args.work, int(split))
         task.write()
-        results[task.folder.name] = _measured(task, tree, args.arms.split(","), args.seeds.split(","))
+        said[task.folder.name] = _asked(task, tree, args.arms.split(","), args.seeds.split(","))
+    if len(said) > 1:
+        said["all splits"] = {name: Said.join([sets[name] for sets in said.values()]) for name in HIDDEN}
+    results = {
+        split: {name: figures(one.true_NR, one.calls, name) for name, one in sets.items()}
+        for split, sets in said.items()
+    }
     stem = args.work / ("validation" if args.validation else "results")
     stem.with_suffix(".json").write_text(json.dumps(results, indent=1) + "\n")
     stem.with_suffix(".md").write_text(tables(results))
@@ -63,9 +72,26 @@ def main() -> int:
     return 0
 
 
-def _measured(task: Task, tree: Path, arms: Sequence[str], seeds: Sequence[str]) -> dict[str, dict[str, object]]:
-    """Set -> run -> figures."""
-    found: dict[str, dict[str, object]] = {}
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What is true of some queries (`tasks.truth`), and what each run said."""
+
+    true_NR: NDArray[np.int64]
+    calls: dict[str, Calls]
+
+    @classmethod
+    def join(cls, parts: Sequence[Said]) -> Said:
+        """All queries of several splits, with the runs that all have."""
+        runs = [run for run in parts[0].calls if all(run in part.calls for part in parts)]
+        return cls(
+            np.concatenate([part.true_NR for part in parts]),
+            {run: Calls.join([part.calls[run] for part in parts]) for run in runs},
+        )
+
+
+def _asked(task: Task, tree: Path, arms: Sequence[str], seeds: Sequence[str]) -> dict[str, Said]:
+    """By set."""
+    found: dict[str, Said] = {}
     for name, queries in task.queries.items():
         said = {}
         for arm in arms:
@@ -76,7 +102,7 @@ def _measured(task: Task, tree: Path, arms: Sequence[str], seeds: Sequence[str])
                     print(f"proteins: {task.folder.name}, {name}: {run}", file=sys.stderr, flush=True)
                     ARMS[arm][1](task, name, tree, task.folder / run, int(seed or 0)).save(kept)
                 said[run] = Calls.load(kept)
-        found[name] = figures(truth(queries), said, name)
+        found[name] = Said(truth(queries), said)
     return found
 
 
@@ -177,11 +203,12 @@ def tables(results: Mapping[str, Mapping[str, Mapping[str, dict[str, object]]]])
         for name, runs in sets.items():
             ranks = RANKS[: RANKS.index(HIDDEN[name])] if HIDDEN[name] else RANKS
             lines += ["", f"## {split}, {name}", "", "Accuracy, %", ""]
-            lines += _table(["", *ranks, "a CPU s"], [_accuracies(run, f, ranks) for run, f in runs.items()])
+            rows = [_accuracies(run, f, ranks) for run, f in runs.items()]
+            lines += _table(["", *ranks, "a CPU s"], rows + _over_seeds(runs, ranks))
             lines += ["", f"Names at {DEFAULT_CONFIDENCE} or more: precision / recall, %", ""]
             lines += _table(["", *ranks, "at the hidden rank"], [_names(run, f, ranks) for run, f in runs.items()])
             lines += ["", "Recall at the precision of LCA / debiased calibration error, %", ""]
-            lines += _table(["", *ranks], [_curve(run, f, ranks) for run, f in runs.items()])
+            lines += _table(["", *ranks], [_curve(run, f, ranks) for run, f in runs.items() if run.startswith(SURE)])
             lines += ["", f"Accuracy less that of {ARMS[RIVAL][0]}, points (95 %)", ""]
             lines += _table(["", *ranks], [_differences(run, f, ranks) for run, f in runs.items() if f["less_rival"]])
     return "\n".join(lines).strip() + "\n"
@@ -198,6 +225,16 @@ def _per_cent(value: float | None) -> str:
 def _accuracies(run: str, found: dict, ranks: Sequence[str]) -> list[str]:
     speed = found["per_cpu_second"]
     return [run, *(_per_cent(found["ranks"][r]["accuracy"]) for r in ranks), f"{speed:,.0f}" if speed else "-"]
+
+
+def _over_seeds(runs: Mapping[str, dict], ranks: Sequence[str]) -> list[list[str]]:
+    """Mean and standard deviation (n - 1) of linnet's accuracies over its seeds."""
+    seeds = [f for run, f in runs.items() if run.startswith("linnet")]
+    if len(seeds) < 2:
+        return []
+    accuracy_SR = 100 * np.array([[f["ranks"][r]["accuracy"] for r in ranks] for f in seeds])
+    cells = [f"{mean:.1f} ± {sd:.1f}" for mean, sd in zip(accuracy_SR.mean(0), accuracy_SR.std(0, ddof=1), strict=True)]
+    return [[f"linnet, {len(seeds)} seeds", *cells, ""]]
 
 
 def _names(run: str, found: dict, ranks: Sequence[str]) -> list[str]:

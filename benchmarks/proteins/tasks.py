@@ -138,6 +138,15 @@ class Calls:
         part.replace(path)
 
     @classmethod
+    def join(cls, parts: list[Calls]) -> Calls:
+        """Of one arm on several sets."""
+        return cls(
+            np.concatenate([part.taxid_NR for part in parts]),
+            np.concatenate([part.confidence_NR for part in parts]),
+            sum(part.cpu_s for part in parts),
+        )
+
+    @classmethod
     def load(cls, path: Path) -> Calls:
         with np.load(path) as file:
             return cls(file["taxid"], file["confidence"], float(file["cpu_s"]))

@@ -237,6 +237,8 @@ def _held_out(found: Mapping[str, Any]) -> Iterator[str]:
             evaluated = {rank: _evaluated(ranks[rank]) for rank in RANKS if rank in ranks}
             yield from table(Evaluation(found["records"], cut, 0, 0, evaluated, None)).splitlines()
     yield from explanation().splitlines()
+    if cuts := found.get("cuts"):
+        yield "cuts for stated error rates: " + ", ".join(f"{rate} at {cut:g}" for rate, cut in cuts.items())
 
 
 def _evaluated(row: Mapping[str, Any]) -> RankEvaluation:

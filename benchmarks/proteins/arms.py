@@ -112,15 +112,24 @@ def linnet_with(*flags: str) -> Arm:
             )  # fmt: skip
             size = sum(f.stat().st_size for f in model.iterdir()) / 2**20
             record.write_text(json.dumps({**vars(used), "model_mb": round(size, 1)}) + "\n")
-        table = folder / f"{name}.jsonl"
-        used = measure(
-            [*run, "classify", str(task.file(name)), "--model", str(model), "--format", "jsonl", "--threads", "1",
-             "--out", str(table)], folder / f"{name}.log", 1,
-        )  # fmt: skip
-        calls = formats.read_predictions(table)
-        return _of_predictions(calls, task.queries[name], used.cpu_s)
+        return _classified(task, name, [model], folder)
 
     return arm
+
+
+def ensemble(task: Task, name: str, tree: Path, folder: Path, seed: int) -> Calls:
+    """`linnet classify` with the models of all seeds that were trained."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return _classified(task, name, sorted(task.folder.glob("linnet*/model")), folder)
+
+
+def _classified(task: Task, name: str, models: Sequence[Path], folder: Path) -> Calls:
+    table = folder / f"{name}.jsonl"
+    used = measure(
+        [sys.executable, "-m", "linnet", "classify", str(task.file(name)), *(f"--model={model}" for model in models),
+         "--format", "jsonl", "--threads", "1", "--out", str(table)], folder / f"{name}.log", 1,
+    )  # fmt: skip
+    return _of_predictions(formats.read_predictions(table), task.queries[name], used.cpu_s)
 
 
 ARMS: dict[str, tuple[str, Arm]] = {
@@ -130,6 +139,7 @@ ARMS: dict[str, tuple[str, Arm]] = {
     "lca": ("MMseqs2 taxonomy (LCA)", mmseqs_lca),
     "words": ("linnet, without neighbours", linnet_with("--neighbours", "0")),
     "linnet": ("linnet", linnet_with()),
+    "ensemble": ("linnet, all seeds as one", ensemble),
 }
 
 

@@ -32,7 +32,7 @@ BINS = 15
 RESAMPLES = 1000
 RIVAL = "mmseqs"
 """With whose answers those of the others are compared."""
-SURE = ("lca", "words", "linnet")
+SURE = ("lca", "words", "linnet", "ensemble")
 """Of which calibration and recall at a precision are told; the others say nothing of how sure they are."""
 
 

@@ -122,6 +122,7 @@ def test_figures_of_seeds_come_to_mean_and_deviation_and_are_what_the_report_tak
     assert "| light | 60.0 ± 14.1 |\n" in text and "| light | 6 | 3 | - | - |" in text
 
 
+@pytest.mark.slow
 def test_each_variant_is_a_training_that_the_command_knows(capsys) -> None:
     pytest.importorskip("torch")
     found = bench.ablations.variants(Path("esm"), 40, ("--epochs", "2"))

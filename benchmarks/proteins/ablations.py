@@ -106,26 +106,33 @@ def main() -> int:
     task.write()
     weights = args.esm or drawn_encoder(args.work / "encoder")
     width = int(json.loads((weights / "config.json").read_text())["hidden_size"])
-    runs: dict[str, list[dict[str, Any]]] = {name: [] for name in BASELINES}
+    nodes = [tree.by_taxid(p.taxid) or 0 for proteins in whole.queries.values() for p in proteins]
+    codes = {"NCBI, a part": few_bins(tree, names_order(tree), np.array(nodes))}
+    made = generated(1_400_000, 37)
+    codes["made"] = few_bins(made, np.random.default_rng(1).permutation(len(made)))
+    runs: dict[str, list[dict[str, Any]]] = {}
     for name in BASELINES:
         calls = ARMS[name][1](task, "all", tree_file, task.folder, 0)
-        runs[name].append({"sets": scored(task, sets, calls, tree), **speed(calls)})
+        runs[name] = [{"sets": scored(task, sets, calls, tree), **speed(calls)}]
     for seed in map(int, args.seeds.split(",")):
         for name, flags in variants(weights, width, shlex.split(args.flags)).items():
             if name.startswith(args.variants):
                 calls, cost = trained(task, tree_file, name, flags, seed)
                 found = {"seed": seed, "sets": scored(task, sets, calls, tree), **speed(calls), **cost}
                 runs.setdefault(name, []).append(found)
-    nodes = [tree.by_taxid(p.taxid) or 0 for proteins in whole.queries.values() for p in proteins]
-    codes = {"NCBI, a part": few_bins(tree, names_order(tree), np.array(nodes))}
-    made = generated(1_400_000, 37)
-    codes["made"] = few_bins(made, np.random.default_rng(1).permutation(len(made)))
-    record(args.work / "results.json", {"runs": runs, "codes": codes})
-    some = [{"name": name, "figures": flat(summary(of))} for name, of in runs.items()]
-    (args.work / "ablations.json").write_text(json.dumps(some, indent=1) + "\n")
-    (args.work / "results.md").write_text(tables(runs, codes))
+                write(args.work, runs, codes)
     print(args.work / "results.md")
     return 0
+
+
+def write(
+    folder: Path, runs: Mapping[str, Sequence[Mapping[str, Any]]], codes: Mapping[str, Sequence[Mapping[str, Any]]]
+) -> None:
+    """What is known so far."""
+    record(folder / "results.json", {"runs": runs, "codes": codes})
+    some = [{"name": name, "figures": flat(summary(of))} for name, of in runs.items()]
+    (folder / "ablations.json").write_text(json.dumps(some, indent=1) + "\n")
+    (folder / "results.md").write_text(tables(runs, codes))
 
 
 def drawn(whole: Task, proteins: int, queries: int, longest: int) -> tuple[Task, dict[str, slice]]:

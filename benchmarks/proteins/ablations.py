@@ -24,7 +24,7 @@ from statistics import fmean, stdev
 from typing import Any
 
 import numpy as np
-from arms import ARMS, _of_predictions
+from arms import ARMS, of_predictions
 from numpy.typing import NDArray
 from run import figures
 from tasks import HIDDEN, RANKS, Calls, Protein, Task, given, record, truth
@@ -82,10 +82,11 @@ def main() -> int:
     parser.add_argument("--queries", type=int, default=300, metavar="N", help="of each set (default: 300)")
     parser.add_argument("--longest", type=int, default=150, metavar="N", help="residues of a protein (default: 150)")
     parser.add_argument("--flags", default="", metavar="FLAGS", help="further ones of the training of all but words, "
-                        "as --flags='--epochs 10 --device cuda'; they win over the script's own")  # fmt: skip
+                        "as --flags='--epochs 10 --batch 64'; they win over the script's own")  # fmt: skip
     parser.add_argument(
         "--variants", default="", metavar="TEXT", help="only those whose names begin so, with the baselines"
     )
+    parser.add_argument("--device", default="cpu", help="of all but words: cpu (default), cuda ...")
     args = parser.parse_args()
     if "LINNET_DATA" not in os.environ:
         print("LINNET_DATA is not set: the folder with the proteins", file=sys.stderr)
@@ -117,7 +118,7 @@ def main() -> int:
     for seed in map(int, args.seeds.split(",")):
         for name, flags in variants(weights, width, shlex.split(args.flags)).items():
             if name.startswith(args.variants):
-                calls, cost = trained(task, tree_file, name, flags, seed)
+                calls, cost = trained(task, tree_file, name, flags, seed, args.device)
                 found = {"seed": seed, "sets": scored(task, sets, calls, tree), **speed(calls), **cost}
                 runs.setdefault(name, []).append(found)
                 write(args.work, runs, codes)
@@ -164,8 +165,11 @@ def drawn_encoder(folder: Path) -> Path:
     return folder
 
 
-def trained(task: Task, tree_file: Path, name: str, flags: Sequence[str], seed: int) -> tuple[Calls, dict[str, float]]:
+def trained(
+    task: Task, tree_file: Path, name: str, flags: Sequence[str], seed: int, device: str
+) -> tuple[Calls, dict[str, float]]:
     """What a variant says of all queries, and its training: CPU seconds, parameters, those of the encoder."""
+    there = ("--device", device) if "--weights" in flags else ()
     folder = task.folder / "-".join([*name.replace(",", "").split(), str(seed)])
     folder.mkdir(exist_ok=True)
     model, table, training, named = (folder / x for x in ("model", "all.jsonl", "training.json", "all.npz"))
@@ -174,15 +178,15 @@ def trained(task: Task, tree_file: Path, name: str, flags: Sequence[str], seed: 
         shutil.rmtree(model, ignore_errors=True)
         spent = command(
             "train", "proteins", "--sequences", task.file("train"), "--accessions", task.taxids, "--taxonomy",
-            tree_file, "--out", model, "--seed", seed, *flags,
+            tree_file, "--out", model, "--seed", seed, *flags, *there,
         )  # fmt: skip
         tensors = checkpoint.load(model).tensors
         of_encoder = sum(t.size for name, t in tensors.items() if name.startswith("encoder.body."))
         sizes = {"parameters": sum(t.size for t in tensors.values()), "of_encoder": of_encoder}
         record(training, {"training_cpu_s": spent, **sizes})
     if not named.exists():
-        spent = command("classify", task.file("all"), "--model", model, "--format", "jsonl", "--out", table)
-        _of_predictions(read_predictions(table), task.queries["all"], spent).save(named)
+        spent = command("classify", task.file("all"), "--model", model, "--format", "jsonl", "--out", table, *there)
+        of_predictions(read_predictions(table), task.queries["all"], spent).save(named)
     return Calls.load(named), json.loads(training.read_text())
 
 

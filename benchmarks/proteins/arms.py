@@ -129,7 +129,7 @@ def _classified(task: Task, name: str, models: Sequence[Path], folder: Path) -> 
         [sys.executable, "-m", "linnet", "classify", str(task.file(name)), *(f"--model={model}" for model in models),
          "--format", "jsonl", "--threads", "1", "--out", str(table)], folder / f"{name}.log", 1,
     )  # fmt: skip
-    return _of_predictions(formats.read_predictions(table), task.queries[name], used.cpu_s)
+    return of_predictions(formats.read_predictions(table), task.queries[name], used.cpu_s)
 
 
 ARMS: dict[str, tuple[str, Arm]] = {
@@ -148,7 +148,7 @@ def _of_hits(task: Task, numbers: Sequence[int], cpu: float) -> Calls:
     return Calls(np.array(rows, np.int64), np.ones((len(rows), len(RANKS))), cpu)
 
 
-def _of_predictions(calls: formats.Predictions, proteins: Sequence[Protein], cpu: float) -> Calls:
+def of_predictions(calls: formats.Predictions, proteins: Sequence[Protein], cpu: float) -> Calls:
     taxid, sure = (np.zeros((len(proteins), len(RANKS))) for _ in range(2))
     for row, protein in enumerate(proteins):
         prediction = calls[protein.id]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -129,14 +128,6 @@ def test_distinct_looks_back_over_many_batches(tmp_path: Path, monkeypatch: pyte
     shards = write(((SequenceRecord("", f"M{n}"), n % 2) for n in numbers), TREE, tmp_path / "s", distinct=True)
     assert [shards.sequence(i) for i in range(len(shards))] == [f"M{n}" for n in dict.fromkeys(numbers)]
     assert shards.left_out == {"repeated": len(numbers) - len(shards)}
-
-
-def test_workers_get_the_folder_not_its_content(tmp_path: Path) -> None:
-    shards = write(some(5000), TREE, tmp_path / "s")
-    assert len(shards.nodes) == 5000
-    pickled = pickle.dumps(shards)
-    assert len(pickled) < 1000
-    assert content(pickle.loads(pickled)) == content(shards)
 
 
 @pytest.mark.slow

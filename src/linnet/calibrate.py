@@ -141,7 +141,7 @@ def fit(steps: Steps, levels: int) -> Calibration:
     found = []
     for level in range(levels):
         here = steps.at(level)
-        theta = _fit_level(here, weights(here)) if len(here.target) >= 20 else np.zeros(4)
+        theta = _fit_level(here, _weights(here)) if len(here.target) >= 20 else np.zeros(4)
         found.append([round(float(value), 4) for value in theta])
     t, u, s, v = (tuple(values) for values in zip(*found, strict=True))
     return Calibration(t, u, s, v)
@@ -151,7 +151,7 @@ ENOUGH = 50
 """New taxa among a level's random hold-outs that make those of hidden clades unnecessary."""
 
 
-def weights(steps: Steps) -> NDArray[np.float64]:
+def _weights(steps: Steps) -> NDArray[np.float64]:
     """(S,): what each step counts for, so that at every level new taxa are as frequent as nature has them."""
     counted = steps.natural.astype(float)
     for level in np.unique(steps.level):

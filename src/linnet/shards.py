@@ -109,7 +109,7 @@ class _Shard:
 class Shards:
     """N labelled proteins in a folder, numbered as they were written. Use `open`.
 
-    A shard takes five memory maps. Pickled, it is no more than the folder's name, so that workers may have it.
+    A shard takes five memory maps.
 
     Attributes:
         residues: how many all records have together.
@@ -157,9 +157,6 @@ class Shards:
                 with path.open("rb") as file:
                     if file_digest(file, "sha256").hexdigest() != digest:
                         raise UserError("has changed since it was written", where=str(path), remedy=AGAIN)
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return _opened, (self.folder,)
 
     def __len__(self) -> int:
         return self._starts[-1]

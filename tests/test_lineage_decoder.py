@@ -56,7 +56,7 @@ def whole_path(decoder: LineageDecoder, tables: Tables, memory: Memory, row: int
     with torch.no_grad():
         hidden, _ = decoder(tables.taxa(np.array([nodes])), decoder.remember(alone), alone.real)
         return [
-            decoder.log_p(hidden[:, t], tables.asked(np.array([node]))[0])[0].numpy() for t, node in enumerate(nodes)
+            next(decoder.log_p(hidden[:, t], tables.asked(np.array([node]))))[0].numpy() for t, node in enumerate(nodes)
         ]
 
 

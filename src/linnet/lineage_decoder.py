@@ -8,7 +8,7 @@ PAD and CONT; its answer the children of the taxon come to, and stopping there, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,18 +160,29 @@ class LineageDecoder(nn.Module):
             keys.append(now)
         return x, keys
 
-    def log_p(self, hidden_RD: Tensor, asked: Asked) -> Tensor:
-        """ln p of each child of a taxon and of stopping there, (R, children + 1), for R hidden states that came to it.
+    def log_p(self, hidden_TD: Tensor, asked: Sequence[Asked]) -> Iterator[Tensor]:
+        """Of each taxon asked about, ln p of its children and of stopping there, (R, children + 1), for the R of the T
+        hidden states that came to it.
 
-        A bin's tokens are rows of the output layer; which bin is told by its position's embedding.
+        A bin's tokens are rows of the output layer; which bin is told by its position's embedding. Rows are gathered
+        for all taxa at once: a slice each would, on the way back, fill as many gradients of the whole table.
         """
+        if not asked:
+            return
+        tokens = [np.concatenate([*(np.arange(a, z) for _, a, z in one.runs), [STOP]]) for one in asked]
+        index = torch.from_numpy(np.concatenate(tokens)).to(hidden_TD.device)
+        sizes = [len(some) for some in tokens]
         head = self.output_head
-        parts = []
-        for slot, a, z in asked.runs:
-            of_slot = hidden_RD @ self.positional_embedding.weight[slot]
-            parts.append(functional.linear(hidden_RD, head.weight[a:z], head.bias[a:z]) + of_slot[:, None])
-        parts.append(functional.linear(hidden_RD, head.weight[STOP : STOP + 1], head.bias[STOP : STOP + 1]))
-        return torch.log_softmax(torch.cat(parts, 1).float(), 1)
+        weights, biases = (torch.split(table[index], sizes) for table in (head.weight, head.bias))
+        for one, weight, bias in zip(asked, weights, biases, strict=True):
+            hidden_RD = hidden_TD[torch.from_numpy(one.rows).to(hidden_TD.device)]
+            of_bin = [
+                (hidden_RD @ self.positional_embedding.weight[slot])[:, None].expand(-1, z - a)
+                for slot, a, z in one.runs
+            ]
+            of_bin.append(hidden_RD.new_zeros(len(hidden_RD), 1))
+            scores = functional.linear(hidden_RD, weight, bias) + torch.cat(of_bin, 1)
+            yield torch.log_softmax(scores.float(), 1)
 
 
 @dataclass(frozen=True)
@@ -306,8 +317,7 @@ def path_loss(decoder: LineageDecoder, tables: Tables, memory: Memory, work: Les
     hidden, _ = decoder(tables.taxa(work.nodes_BT), decoder.remember(memory), memory.real)
     hidden = hidden.flatten(0, 1)
     total = hidden.new_zeros(())
-    for asked, right in zip(work.asked, work.right, strict=True):
-        log_p = decoder.log_p(hidden[torch.from_numpy(asked.rows).to(hidden.device)], asked)
+    for log_p, right in zip(decoder.log_p(hidden, work.asked), work.right, strict=True):
         total = total - log_p.gather(1, torch.from_numpy(right).to(hidden.device)[:, None]).sum()
     return torch.as_tensor(total / len(work.nodes_BT))
 
@@ -359,9 +369,9 @@ class DecoderWalker:
             after = [State(s.record, kept[i]) for i, s in enumerate(states)]
         start = np.concatenate([[0], np.cumsum(self.taxonomy.child_count[nodes].astype(np.int64) + 1)])
         log_F = np.empty(start[-1], np.float32)
-        for asked in self._tables.asked(nodes):
-            log_p = self._decoder.log_p(hidden[asked.rows.tolist(), 0], asked).cpu().numpy()
-            log_F[start[asked.rows][:, None] + np.arange(log_p.shape[1])] = log_p
+        asked = self._tables.asked(nodes)
+        for one, log_p in zip(asked, self._decoder.log_p(hidden[:, 0], asked), strict=True):
+            log_F[start[one.rows][:, None] + np.arange(log_p.shape[1])] = log_p.cpu().numpy()
         return Fan(log_F, start), after
 
 

@@ -202,8 +202,7 @@ class ProteinTransformer(nn.Module):
         """Of each taxon asked about, ln p (R, children + 1) for the R steps that have come to it."""
         hidden, _ = self.decoder(self.tables.taxa(lesson.nodes_BT), self.decoder.remember(memory), memory.real)
         hidden = hidden.flatten(0, 1)
-        for asked in lesson.asked:
-            yield self.decoder.log_p(hidden[torch.from_numpy(asked.rows).to(hidden.device)], asked)
+        yield from self.decoder.log_p(hidden, lesson.asked)
 
     @property
     def longest(self) -> int:

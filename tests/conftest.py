@@ -86,7 +86,7 @@ def tiny_config():  # type: ignore[no-untyped-def]
 
     model = rrna.Config(encoder=kmer.Config(k=5, width=32), views=rrna.Views(windows=0.3, amplicons=0.0))
     recipe = replace(train.Config().recipe, epochs=15, batch=32, learning_rate=1e-2, precision="fp32")
-    return train.Config(model=model, recipe=recipe)
+    return train.Config(model=model, recipe=recipe, rounds=2)
 
 
 @pytest.fixture(scope="session")

@@ -209,6 +209,79 @@ def test_the_most_identical_hit_gives_the_lineage(model):
     assert found == [("q", "k__B;p__P;c__C;o__O;f__F;g__H", [0.975] * 6)]
 
 
+def test_mothurs_names_end_where_it_repeats_the_last_or_knows_none(model):
+    peers, made = model
+    peers.TOOLS["mothur"].train(made)
+    named = "t1(100);t2(100);t4(90);t5(90);t6(85);t8(70);"
+    rows = f"q\t{named}t8x6(70);\nr\t{named}t8_unclassified(70);\ns\tunknown;unknown_unclassified(0);\n"
+    lineage = ("k__B;p__P;c__C;o__O;f__F;g__H", [1.0, 1.0, 0.9, 0.9, 0.85, 0.7])
+    assert answers("mothur", model, rows) == [("q", *lineage), ("r", *lineage), ("s", "", [])]
+
+
+def test_rdps_names_end_at_a_placeholder(model):
+    peers, made = model
+    peers.TOOLS["rdp"].train(made)
+    ranks = "t1\tdomain\t1.0\tt3\tphylum\t0.75\tt3x2\tclass\t0.75\tt3x3\torder\t0.75"
+    assert answers("rdp", model, f"q\t-\tRoot\trootrank\t1.0\t{ranks}\n") == [("q", "k__B;p__Q", [1.0, 0.75])]
+
+
+def test_rdp_is_given_a_tree_in_which_every_reference_has_all_ranks(model):
+    peers, made = model
+    peers.TOOLS["rdp"].train(made)
+    headers = [line for line in (made.folder / "references.fasta").read_text().splitlines() if line.startswith(">")]
+    paths = [header.partition("\t")[2].split(";") for header in headers]
+    assert [len(path) for path in paths] == [8, 8, 8]
+    rows = [line.split("*") for line in (made.folder / "tree.txt").read_text().splitlines()]
+    assert [int(row[0]) for row in rows] == list(range(len(rows)))
+    place = {name: (parent, int(depth), rank) for _, name, parent, depth, rank in rows}
+    number = {row[1]: row[0] for row in rows}
+    ranks = ["rootrank", *prepare.RANKS]
+    for path in paths:
+        assert [place[name] for name in path] == [
+            (number[path[depth - 1]] if depth else "-1", depth, ranks[depth]) for depth in range(8)
+        ]
+
+
+@pytest.mark.parametrize(("tool", "ranks"), [("mothur", [7, 7, 7]), ("mothur-uneven", [7, 6, 2])])
+def test_mothur_is_given_complete_lineages_unless_it_is_to_see_where_names_end(model, tool, ranks):
+    peers, made = model
+    peers.TOOLS[tool].train(made)
+    rows = [line.split("\t")[1] for line in (made.folder / "references.tax").read_text().splitlines()]
+    assert [row.count(";") for row in rows] == ranks
+    assert rows[1].startswith("t1;t2;t4;t5;t6;t8;")
+
+
+def test_taxonovas_names_end_at_an_empty_one(model):
+    peers, made = model
+    peers.TOOLS["taxonova"].train(made)
+    named = "t1\t0.99\tt2\t0.98\tt4\t0.9\tt5\t0.8\tt6\t0.7\tt7\t0.6"
+    found = answers("taxonova", model, f"sequence_id\tdomain\t...\nq\t{named}\tUnknown\t0.5\nr\t{named}\tt9\t0.5\n")
+    lineage, confidences = "k__B;p__P;c__C;o__O;f__F;g__G", [0.99, 0.98, 0.9, 0.8, 0.7, 0.6]
+    assert found == [("q", lineage, confidences), ("r", f"{lineage};s__S", [*confidences, 0.5])]
+
+
+def test_taxonova_is_calibrated_on_references_that_it_was_not_trained_on(model):
+    peers, made = model
+    lineages = {"1": "k__B;p__P", "2": "k__B;p__Q"} | {str(i): "k__B;p__P;c__C" for i in range(3, 43)}
+    made.taxonomy.write_text("".join(f"{i}\t{text}\n" for i, text in lineages.items()))
+    made.references.write_text("".join(f">{i}\nACGT\n" for i in lineages))
+    peers.TOOLS["taxonova"].train(made)
+    taught, aside = (
+        [line for line in (made.folder / f"{name}.fasta").read_text().splitlines() if line.startswith(">")]
+        for name in ("references", "aside")
+    )
+    assert len(aside) == 2  # a twentieth
+    assert sorted(header[1:].split()[0] for header in taught + aside) == sorted(lineages)
+    assert taught[:2] == [">1 d__t1; p__t2; c__; o__; f__; g__; s__", ">2 d__t1; p__t3; c__; o__; f__; g__; s__"]
+
+
+def test_a_tool_that_is_not_installed_says_where_it_comes_from(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    peers = load("peers")
+    assert peers.TOOLS["mothur"].missing() == "the program mothur is not installed (Debian package mothur)"
+    assert peers.TOOLS["linnet"].missing() is None
+
+
 def test_naive_bayes_names_what_it_was_taught(model, tmp_path):
     pytest.importorskip("sklearn")
     peers, made = model

@@ -10,7 +10,7 @@ from linnet.classify import Summary, classify, shard
 from linnet.prediction import Prediction, Stopped
 from linnet.predictor import Predictor, load
 from linnet.records import SequenceRecord, reverse_complement
-from linnet.taxonomy import Taxonomy
+from linnet.taxonomy import Taxon, Taxonomy
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +93,14 @@ def test_the_summary_counts_what_happened(predictor, records) -> None:  # type: 
     assert f"{len(records) + 3} records" in text
     assert "2 unreadable: too few bases; at least 54 are needed" in text
     assert Summary().lines() == ["no records"]
+
+
+def test_a_record_counts_once_at_each_of_the_seven_ranks_it_is_named_to() -> None:
+    lineage = tuple(Taxon(rank, rank) for rank in ("superkingdom", "kingdom", "domain", "phylum", "class"))
+    summary = Summary()
+    cut = [Prediction("r", lineage, (1.0,) * 5, (0.0,) * 6, cut, Stopped.UNSURE) for cut in (0, 1, 4, 4)]
+    assert list(summary.watch(cut)) == cut
+    assert summary.at_rank == {"domain": 3, "phylum": 2}
 
 
 def test_memory_does_not_grow_with_the_number_of_records(predictor, records) -> None:  # type: ignore[no-untyped-def]

@@ -197,7 +197,9 @@ def test_references_may_carry_their_lineages(capsys, tmp_path: Path, genes, dial
     sequences = write_fasta(tmp_path / "s.fa", {f"{n}": s for n, s in enumerate(genes[0].values())})
     lines = [f">{headers[dialect](i, genes[1][i])}\n{s}\n" for i, s in genes[0].items()]
     sequences.write_text("".join(lines))
-    code, _, err = run(capsys, "train", "rrna", "--sequences", sequences, "--out", tmp_path / "m", "--encoder", "nearest")
+    code, _, err = run(
+        capsys, "train", "rrna", "--sequences", sequences, "--out", tmp_path / "m", "--encoder", "nearest"
+    )
     assert code == 0, err
     assert "species  24" in run(capsys, "describe", tmp_path / "m")[1]
 

@@ -112,9 +112,7 @@ def test_students_p_agrees_with_tables() -> None:
 
 
 @pytest.mark.slow
-def test_the_command_writes_students_and_a_report(
-    capsys: Any, tmp_path: Path, material: Any, tiny_model: Path
-) -> None:
+def test_the_command_writes_students_and_a_report(capsys: Any, tmp_path: Path, material: Any, tiny_model: Path) -> None:
     references, test = material
     fasta = write_fasta(tmp_path / "r.fasta", references.sequences)
     queries = write_fasta(tmp_path / "t.fasta", test.sequences)
@@ -134,9 +132,7 @@ def test_the_command_writes_students_and_a_report(
 
 def test_a_teacher_of_another_taxonomy_is_refused(material: Any, tiny_model: Path) -> None:
     references, test = material
-    renamed = {
-        i: tuple(t._replace(name=f"other {t.name}") for t in row) for i, row in references.lineages.items()
-    }
+    renamed = {i: tuple(t._replace(name=f"other {t.name}") for t in row) for i, row in references.lineages.items()}
     with pytest.raises(UserError, match=r"the teacher knows 0 of the references' 24 lineages.*the same taxonomy"):
         distil(load(tiny_model), References(references.sequences, renamed), test, Config(), (1,))
 

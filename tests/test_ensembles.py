@@ -21,11 +21,11 @@ from linnet.records import SequenceRecord, record
 
 @pytest.fixture(scope="session")
 def other_model(genes, tiny_config, tmp_path_factory) -> Path:  # type: ignore[no-untyped-def]
-    """As `tiny_model`, of another seed, trained less."""
+    """As `tiny_model`, of another seed, trained less, and without neighbours."""
     from linnet import train
 
     folder = tmp_path_factory.mktemp("model") / "other"
-    model, _ = train.train(*genes, replace(tiny_config, seed=7, recipe=replace(tiny_config.recipe, epochs=4)))
+    model, _ = train.train(*genes, replace(tiny_config, seed=7, neighbours=False, recipe=replace(tiny_config.recipe, epochs=2)))
     checkpoint.save(model, folder)
     return folder
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import csv
 import io
+import json
 from pathlib import Path
 
 import pytest
 from conftest import lineage
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from linnet import formats
 from linnet.errors import UsageError, UserError
@@ -116,8 +120,63 @@ def test_two_answers_for_one_record_are_an_error(tmp_path: Path) -> None:
         formats.read_predictions(path)
 
 
-def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "change", [{"lineage": None}, {"strand": None}, {"reason": 3}, {"cut": 9},
+               {"lineage": [{"rank": "domain", "name": None}], "novelty": [0, 0]},
+               {"lineage": [{"rank": "domain", "name": "B", "taxid": [2]}], "novelty": [0, 0]}],
+    ids=["lineage", "strand", "reason", "cut", "name", "taxid"],
+)  # fmt: skip
+def test_a_damaged_line_is_named(tmp_path: Path, change: dict[str, object]) -> None:
     path = tmp_path / "p.jsonl"
-    path.write_text(written("jsonl") + '{"record": 1}\n')
+    *_, last = written("jsonl").splitlines()
+    path.write_text(written("jsonl") + json.dumps(json.loads(last) | change) + "\n")
     with pytest.raises(UserError, match=r"p\.jsonl, line 4: not a prediction"):
         formats.read_predictions(path)
+
+
+TREE = (*lineage('Bacteria;50 %s off;C "d";O\\;é'), Taxon("no rank", "x\ty, z"), Taxon("species", "S", 562))
+PROBABILITIES = st.one_of(
+    st.floats(0, 1),
+    st.sampled_from([1e-7, 5e-7, 1.5e-6, 9.99995e-5, 0.0001, 0.9999995, 0.25, 2**-20]),
+    st.integers(0, 2**21).map(lambda n: n / 2**21),  # some lie halfway between two sixth decimals
+)
+ANY = st.builds(
+    lambda id, depth, cut, p, sure, why: Prediction(
+        id, TREE[:depth], tuple(p[:depth]) if sure else (), tuple(p[7 : 8 + depth]), min(cut, depth), why,
+        agreement=tuple(p[:depth]) if cut % 2 else (), flags=(id,) if cut % 3 else (),
+    ),
+    st.text(st.characters(codec="utf-8", exclude_characters="\r"), min_size=1), st.integers(0, 7), st.integers(0, 7),
+    st.lists(PROBABILITIES, min_size=15, max_size=15), st.booleans(), st.sampled_from(Stopped),
+)  # fmt: skip
+
+
+@given(st.lists(ANY, max_size=2))
+@settings(max_examples=50)
+def test_jsonl_is_what_the_library_writes(predictions: list[Prediction]) -> None:
+    file = io.StringIO(newline="")
+    formats.load("jsonl").write(predictions, file)
+    objects = []
+    for p in predictions:
+        taxa = [{"rank": t.rank, "name": t.name} | ({"taxid": t.taxid} if t.taxid else {}) for t in p.lineage]
+        if p.confidence:
+            taxa = [t | {"confidence": round(x, 6)} for t, x in zip(taxa, p.confidence, strict=True)]
+        object = {"record": p.record_id, "strand": p.strand, "stopped": p.stopped.value, "cut": p.cut, "lineage": taxa,
+                  "novelty": [round(x, 6) for x in p.novelty], "reason": p.reason}  # fmt: skip
+        object |= {"agreement": [round(x, 4) for x in p.agreement]} if p.agreement else {}
+        objects.append(object | ({"flags": list(p.flags)} if p.flags else {}))
+    assert file.getvalue() == "".join(json.dumps(o, ensure_ascii=False) + "\n" for o in objects)
+
+
+@pytest.mark.parametrize(("name", "delimiter"), [("tsv", "\t"), ("csv", ",")])
+@given(predictions=st.lists(ANY.filter(lambda p: p.confidence or not p.lineage), max_size=2))
+@settings(max_examples=50)
+def test_tables_are_quoted_as_the_library_does(name: str, delimiter: str, predictions: list[Prediction]) -> None:
+    file, again = io.StringIO(newline=""), io.StringIO(newline="")
+    formats.load(name).write(predictions, file)
+    rows = list(csv.reader(io.StringIO(file.getvalue(), newline=""), delimiter=delimiter))
+    csv.writer(again, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    assert file.getvalue() == again.getvalue()
+    assert [row[0] for row in rows[1:]] == [p.record_id for p in predictions]
+    assert [[float(x) for x in row[10:17] if x] for row in rows[1:]] == [
+        [round(p.confidence[i], 6) for i in range(len(p.lineage)) if i != 5] for p in predictions
+    ]

@@ -13,14 +13,14 @@ LAYERS = (
     {"", "errors", "strings", "taxonomy", "records", "lineages", "ncbi", "prediction", "regions", "split", "formats",
      "inputs", "mates", "options", "outputs", "labels", "depths", "embeddings", "gold_standard", "changes",
      "search_space", "run_times", "accessions", "protein_labels", "shards", "shard_files", "draws",
-     "columns", "processes"},
+     "columns", "processes", "machine_code", "ragged", "layers"},
     {"kmers", "sibling_groups", "references", "ranking", "likeness", "taxon_errors", "error_rates", "strata", "projection", "decode", "calibrate", "outcomes", "metrics", "significance", "compact", "baselines",
      "checkpoint", "ecoli", "notices", "rank_scores", "tokens", "contig_transitions", "composition", "spectra", "windows", "overlaps", "neighbours", "label_tree",
      "channel", "belief", "contig_outcomes", "contig_scores", "lineage_code", "taxonomies", "walk", "residues", "compact_lineage",
-     "family_trees", "protein_families", "protein_neighbours", "neighbour_gate", "protein_flags", "sequence_clusters", "places", "lineage_scores", "protein_groups", "protein_confusions", "protein_figures"},
+     "family_trees", "protein_families", "protein_neighbours", "kin", "neighbour_evidence", "neighbour_gate", "gene_neighbours", "together", "protein_flags", "sequence_clusters", "places", "lineage_scores", "protein_groups", "protein_confusions", "protein_figures"},
     {"encoders", "heads", "losses", "model", "families", "network", "compiled", "released", "lineage_decoder", "light_head",
      "devices", "team", "fitting", "gate_fitting", "training_state", "fine_tuning", "teaching"},
-    {"predictor", "protein_predictor", "group_by", "preparation", "protein_preparation", "train", "train_network", "train_proteins", "protein_calibration", "train_protein_transformer", "trajectories", "protein_examination", "protein_questions", "training_runs", "distil", "tune", "answers", "importance", "run_figures", "examine", "caveats", "embed", "contig_fates", "contig_curves", "contig_examples", "contig_examination", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
+    {"predictor", "protein_predictor", "group_by", "preparation", "protein_preparation", "train", "train_network", "train_proteins", "protein_calibration", "gene_calibration", "train_protein_transformer", "trajectories", "protein_examination", "protein_questions", "training_runs", "distil", "tune", "answers", "importance", "run_figures", "examine", "caveats", "embed", "contig_fates", "contig_curves", "contig_examples", "contig_examination", "classify", "correct", "describe", "evaluate", "contig_evaluation", "extract", "report"},
     {"commands", "__main__"},
 )  # fmt: skip
 

@@ -325,7 +325,7 @@ def test_settings_that_make_no_sense_are_refused(make, message: str) -> None:  #
 
 
 def test_the_gelu_is_near_the_one_of_the_error_function() -> None:
-    from linnet.compact import gelu
+    from linnet.layers import gelu
 
     x = np.linspace(-6, 6, 1001, dtype=np.float32)
     np.testing.assert_allclose(gelu(x), [0.5 * a * (1 + erf(a / sqrt(2))) for a in x.tolist()], atol=1e-3)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from linnet.neighbour_gate import CHILD, LEAST, NOBODY, STEP, VOTES, Evidence, Gate, Kin, evidence
-from linnet.protein_neighbours import Hits
+from linnet.kin import Hits, Kin, ways
+from linnet.neighbour_evidence import CHILD, LEAST, NOBODY, STEP, VOTES, Evidence, Witness
+from linnet.neighbour_gate import Gate
 from linnet.taxonomy import Taxon, Taxonomy
 
 torch = pytest.importorskip("torch", reason="training is tested where torch is installed")
@@ -24,12 +25,6 @@ def tree() -> Taxonomy:
     return Taxonomy.from_lineages([tuple(Taxon(r, n) for r, n in zip(ranks, way, strict=True)) for way in ways])
 
 
-def place_of(taxonomy: Taxonomy) -> NDArray[np.int64]:
-    place = np.empty(len(taxonomy), np.int64)
-    place[taxonomy.level_order] = np.arange(len(taxonomy))
-    return place
-
-
 def some_kin(taxonomy: Taxonomy, proteins: int, most: int, seed: int) -> tuple[Kin, list[list[tuple[int, float]]]]:
     """Neighbours at any taxa, also above species; of the first protein none."""
     random = np.random.default_rng(seed)
@@ -38,7 +33,7 @@ def some_kin(taxonomy: Taxonomy, proteins: int, most: int, seed: int) -> tuple[K
     score = -np.sort(-random.uniform(0.05, 1, (proteins, most)).round(2), axis=1).astype(np.float32)
     reference[0], score[0] = -1, 0
     reference[1, 2:], score[1, 2:] = -1, 0
-    kin = Kin.of(Hits(reference, score), nodes, np.full(proteins, 200), taxonomy)
+    kin = Kin.of(Hits(reference, score), ways(nodes, taxonomy), np.full(proteins, 200))
     listed = [
         [(int(nodes[r]), float(s)) for r, s in zip(reference[b], score[b], strict=True) if r >= 0]
         for b in range(proteins)
@@ -93,8 +88,9 @@ def test_figures_are_those_of_a_plain_loop() -> None:
     nodes = random.choice(inner, size=80)
     start = np.concatenate([[0], np.cumsum(taxonomy.child_count[nodes].astype(np.int64) + 1)])
     net = random.normal(size=start[-1]).astype(np.float32)
-    counts = random.integers(1, 50, size=len(taxonomy))
-    found = evidence(kin, taxonomy, place_of(taxonomy), counts, records, nodes, net, start)
+    references = random.integers(len(taxonomy), size=300)
+    found = Witness(taxonomy, references).evidence(kin, records, nodes, net, start)
+    counts = np.array([((references >= n) & (references < taxonomy.end[n])).sum() for n in range(len(taxonomy))])
     assert found.child_CP.shape[1] == CHILD and found.step_SQ.shape == (80, STEP)
     at = 0
     for s in range(80):
@@ -200,22 +196,11 @@ def test_blocks_join_to_one() -> None:
     records = random.integers(12, size=30)
     sizes = taxonomy.child_count[nodes].astype(np.int64) + 1
     net = random.normal(size=sizes.sum()).astype(np.float32)
-    counts = np.ones(len(taxonomy), np.int64)
+    witness = Witness(taxonomy, np.arange(len(taxonomy)))
 
     def of(a: int, z: int) -> Evidence:
         start = np.concatenate([[0], np.cumsum(sizes)])
-        options = net[start[a] : start[z]]
-        block = slice(a, z)
-        return evidence(
-            kin,
-            taxonomy,
-            place_of(taxonomy),
-            counts,
-            records[block],
-            nodes[block],
-            options,
-            start[a : z + 1] - start[a],
-        )
+        return witness.evidence(kin, records[a:z], nodes[a:z], net[start[a] : start[z]], start[a : z + 1] - start[a])
 
     whole, joined = of(0, 30), Evidence.join([of(0, 11), of(11, 30)], [int(sizes[:11].sum()), int(sizes[11:].sum())])
     for name in ("option_C", "step_C", "child_CP", "step_SQ"):

@@ -36,24 +36,30 @@ def model():  # type: ignore[no-untyped-def]
     return model
 
 
+def all_scores(network: CompactNetwork, texts: list[str]) -> np.ndarray:
+    """(M, B): what the walker says of every taxon's children, and of stopping there."""
+    walker, owners = network.walker_of(network.reader.read(texts, "forward")), GROUPS.owner.astype(np.int64)
+    return np.stack([walker.scores(np.full(len(owners), i), owners)[0] for i in range(len(texts))], 1)
+
+
 def test_the_numpy_network_equals_torch(model) -> None:  # type: ignore[no-untyped-def]
     counts = model.encoder.collate(TEXTS[:20])
     with torch.no_grad():
         expected = torch.softmax(model(counts)[:, : GROUPS.start[1]], 1).numpy()
     network = CompactNetwork(model.tensors(), TREE)
-    log_MB = GROUPS.log_softmax(network.scores(counts.numpy()))
+    found = all_scores(network, TEXTS[:20])
+    log_MB = GROUPS.log_softmax(found)
     assert np.abs(np.exp(log_MB[: GROUPS.start[1]]).T - expected).max() < 1e-5
     with torch.no_grad():
         scores = model(counts).numpy()
-    assert np.abs(network.scores(counts.numpy()).T - scores).max() < 1e-5 * np.abs(scores).max()
+    assert np.abs(found.T - scores).max() < 1e-5 * np.abs(scores).max()
 
 
 def test_calibration_changes_each_level_as_documented(model) -> None:  # type: ignore[no-untyped-def]
-    counts = model.encoder.collate(TEXTS[:5]).numpy()
     levels = range(GROUPS.levels)
     calibration = Calibration(*(tuple(c * (1 + i) for i in levels) for c in (0.1, 0.02, 0.5, -0.3)))
     kmers = np.array([50, 100, 400, 1000, 1400])
-    plain = CompactNetwork(model.tensors(), TREE).scores(counts)
+    plain = all_scores(CompactNetwork(model.tensors(), TREE), TEXTS[:5])
     scaled = calibration.apply(plain, kmers, GROUPS)
     for column in range(len(GROUPS)):
         level = GROUPS.level_of_column[column]
@@ -61,6 +67,21 @@ def test_calibration_changes_each_level_as_documented(model) -> None:  # type: i
         expected = plain[column] / np.exp((0.1 + 0.02 * x) * (1 + level))
         expected = expected + ((0.5 - 0.3 * x) * (1 + level) if column in GROUPS.stop else 0)
         assert np.allclose(scaled[column], expected, rtol=1e-4, atol=1e-3)
+
+
+def test_a_walker_and_the_whole_tree_are_calibrated_alike(model) -> None:  # type: ignore[no-untyped-def]
+    levels = range(GROUPS.levels)
+    calibration = Calibration(*(tuple(c * (1 + i) for i in levels) for c in (0.1, 0.02, 0.5, -0.3)))
+    network = CompactNetwork(model.tensors(), TREE, calibration)
+    reading = network.reader.read([text[: 60 + 40 * i] for i, text in enumerate(TEXTS[:5])], "forward")
+    owners = GROUPS.owner.astype(np.int64)
+    scaled = calibration.apply(all_scores(CompactNetwork(model.tensors(), TREE), list(reading.sequences)),
+                               reading.kmers_B, GROUPS)  # fmt: skip
+    expected = GROUPS.log_softmax(scaled)
+    for i in range(5):
+        fan, _ = network.walker_of(reading).step([i] * len(owners), owners)
+        assert np.abs(fan.log_F - expected[:, i]).max() < 1e-4
+    assert np.abs(network.place(reading) - GROUPS.place(expected)).max() < 1e-5
 
 
 def test_the_order_of_a_batch_does_not_matter(model) -> None:  # type: ignore[no-untyped-def]

@@ -20,6 +20,7 @@ from linnet.taxonomy import RANKS, Lineage, Taxon, Taxonomy
 
 pytestmark = pytest.mark.slow  # models are trained, or whole commands run
 
+
 def path(text: str) -> Lineage:
     """'Bacteria;P;C' as taxa of the canonical ranks; '' leaves one out."""
     return tuple(Taxon(rank, name) for rank, name in zip(RANKS, text.split(";"), strict=False) if name)

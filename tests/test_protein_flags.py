@@ -11,10 +11,9 @@ import numpy as np
 import pytest
 
 from linnet.formats import jsonl, table, tsv
-from linnet.neighbour_gate import Kin
+from linnet.kin import Hits, Kin, ways
 from linnet.prediction import Prediction, Stopped
 from linnet.protein_flags import ENTROPY, SHORT, WINDOW, conflicting_domains, flags_of, simple_share
-from linnet.protein_neighbours import Hits
 from linnet.residues import RESIDUES
 from linnet.taxonomy import Taxon, Taxonomy
 
@@ -71,7 +70,7 @@ def test_domains_conflict_where_a_neighbour_of_another_is_nearly_as_near() -> No
         ([2, 0, 1], [0.5, 0.5, 0.1], True),
     ]
     hits = Hits(np.array([r for r, *_ in cases]), np.array([s for _, s, _ in cases], np.float32))
-    kin = Kin.of(hits, nodes, np.full(len(cases), 100), tree)
+    kin = Kin.of(hits, ways(nodes, tree), np.full(len(cases), 100))
     assert conflicting_domains(kin, tree).tolist() == [expected for *_, expected in cases]
 
 

@@ -23,9 +23,10 @@ from linnet import checkpoint, formats, walk  # noqa: E402
 from linnet.__main__ import main  # noqa: E402
 from linnet.errors import UserError  # noqa: E402
 from linnet.group_by import by_contig, by_table, contig_of, vote  # noqa: E402
+from linnet.kin import Hits  # noqa: E402
 from linnet.prediction import Prediction, Stopped  # noqa: E402
 from linnet.predictor import SHIPPED, load  # noqa: E402
-from linnet.protein_neighbours import MOST, Hits, ProteinIndex  # noqa: E402
+from linnet.protein_neighbours import MOST, ProteinIndex  # noqa: E402
 from linnet.protein_predictor import ProteinPredictor  # noqa: E402
 from linnet.records import SequenceRecord  # noqa: E402
 from linnet.taxonomy import RANKS, Taxonomy  # noqa: E402

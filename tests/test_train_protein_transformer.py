@@ -36,6 +36,7 @@ from linnet.train_protein_transformer import Config, Lesson, of_like_length, tra
 
 pytestmark = pytest.mark.slow  # models are trained, or whole commands run
 
+
 @dataclass
 class Store(Listed):
     """Proteins of the little world, in lists as `Shards` has them."""

@@ -122,7 +122,9 @@ def test_hidden_clades_are_new_and_those_held_out_at_random_mostly_known() -> No
 
 def test_of_a_clade_that_is_hidden_nothing_counts_as_held_out_at_random() -> None:
     store, tree = world()
-    _, held = train_proteins.train(store, tree, replace(QUICK, recipe=replace(QUICK.recipe, epochs=1), hold_out=0.5, hidden_clades=0.5))
+    _, held = train_proteins.train(
+        store, tree, replace(QUICK, recipe=replace(QUICK.recipe, epochs=1), hold_out=0.5, hidden_clades=0.5)
+    )
     natural = set(held.natural)
     hidden = {held.truth[id] for id in held.truth if id not in natural}
     assert len(hidden) > 1

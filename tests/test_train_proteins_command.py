@@ -216,6 +216,7 @@ def test_an_esm_without_weights_is_refused(world: Path, tmp_path: Path, capsys: 
 
 # ---------------------------------------------------------------------- broken off; shared by processes
 
+
 @pytest.mark.slow
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_killed_training_goes_on_with_the_same_command(world: Path, esm: Path, tmp_path: Path, keep: bool) -> None:

@@ -18,8 +18,9 @@ from statistics import median
 from typing import Any
 
 from measure import CommandFailed, Usage, measure
-from peers import TOOLS, Answer, Model
+from peers import TOOLS
 from prepare import QUICK_REFERENCES, inputs, parse_fasta, write_fasta, write_lines
+from tool import Answer, Model
 
 STARTS = 3
 """How often the classification of a single sequence is measured; the median counts."""

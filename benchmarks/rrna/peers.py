@@ -1,24 +1,30 @@
-"""The tools that are measured: linnet's models and what users would reach for today.
-
-A tool is two command lines, one that makes a model or an index of the references and one that names queries
-with it, and a function that reads what it wrote. Taxa are passed to tools as `t17`, one name for each lineage,
-and turned back, so that no tool is hurt by homonyms or odd letters in names.
-"""
+"""The tools that are measured: linnet's models and what users would reach for today."""
 
 from __future__ import annotations
 
 import os
 import re
 import shlex
-import shutil
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from prepare import parse_fasta, write_lines
+from taxonova import TAXONOVA
+from tool import (
+    Answer,
+    Model,
+    Tool,
+    first_line,
+    lineage_of_names,
+    lineages_by_id,
+    named_part,
+    number_taxa,
+    read_taxa,
+    references,
+)
+from wang import MOTHUR, MOTHUR_UNEVEN, RDP
 
 import linnet
 
@@ -26,63 +32,6 @@ HERE = Path(__file__).parent
 QUICK_TRAINING = ("--epochs", "6", "--no-refit")
 RANK_LETTERS = "dpcofgs"
 KRAKEN_RANKS = ("superkingdom", "phylum", "class", "order", "family", "genus", "species")
-
-Answer = tuple[str, str, list[float]]
-"""Id, lineage `k__Bacteria;p__...`, and a confidence for each of its names, or none."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """A folder for a tool's model, and what the model is made of.
-
-    Attributes:
-        quick: train for less time than one would.
-    """
-
-    folder: Path
-    references: Path
-    taxonomy: Path
-    seed: int
-    quick: bool
-
-
-@dataclass(frozen=True)
-class Tool:
-    """One row of the tables.
-
-    Attributes:
-        settings: what it was asked to do, for the reader of the results.
-        train: writes what the command needs, and returns the command; None: there is nothing to run.
-        classify: the command that names queries (FASTA) with a model and writes a file.
-        answers: reads that file; None: it is linnet's own format.
-        version: of the program.
-        program: what must be installed, and the Debian package that has it.
-        cut: the customary least confidence; None: the tool has no such thing.
-        probability: whether what it gives as confidence is meant as one.
-        own_region: trained on the references cut to the queries' region, else on whole genes.
-        seeded: its training depends on a seed.
-        model_of: the tool whose models it uses, where that is another.
-    """
-
-    settings: str
-    train: Callable[[Model], list[str] | None]
-    classify: Callable[[Model, Path, Path], list[str]]
-    answers: Callable[[Model, Path], Iterator[Answer]] | None
-    version: Callable[[], str]
-    program: tuple[str, str] | None = None
-    cut: float | None = None
-    probability: bool = True
-    own_region: bool = True
-    seeded: bool = False
-    model_of: str | None = None
-
-    def missing(self) -> str | None:
-        """Why it cannot be run here, or nothing."""
-        if self.program is None or shutil.which(self.program[0]):
-            return None
-        program, package = self.program
-        return f"the program {program} is not installed (Debian package: {package})"
-
 
 # ---------------------------------------------------------------------- linnet
 
@@ -141,7 +90,7 @@ def _top_hit(model: Model, queries: Path, out: Path) -> list[str]:
 
 def _top_hit_answers(model: Model, out: Path) -> Iterator[Answer]:
     """The lineage of the hit; its identity stands in for the confidence of every name."""
-    lineages = _lineages(model.taxonomy)
+    lineages = lineages_by_id(model.taxonomy)
     best: dict[str, tuple[float, str]] = {}
     for line in out.read_text().splitlines():
         query, target, identity = line.split("\t")
@@ -151,15 +100,11 @@ def _top_hit_answers(model: Model, out: Path) -> Iterator[Answer]:
 
 
 def _sintax_references(model: Model) -> None:
-    taxa = _number_taxa(model)
-    lineages = _lineages(model.taxonomy)
+    def line(i: str, sequence: str, names: list[str]) -> str:
+        ranks = zip(RANK_LETTERS, names, strict=False)
+        return f">{i};tax={','.join(f'{letter}:{name}' for letter, name in ranks)};\n{sequence}"
 
-    def line(i: str, sequence: str) -> str:
-        nodes = zip(RANK_LETTERS, _path(lineages[i]), strict=False)
-        return f">{i};tax={','.join(f'{letter}:t{taxa[node]}' for letter, node in nodes)};\n{sequence}"
-
-    with model.references.open() as file:
-        write_lines(model.folder / "references.fasta", (line(i, s) for i, s in parse_fasta(file)))
+    write_lines(model.folder / "references.fasta", (line(*reference) for reference in references(model)))
 
 
 def _sintax(model: Model, queries: Path, out: Path) -> list[str]:
@@ -170,17 +115,11 @@ def _sintax(model: Model, queries: Path, out: Path) -> list[str]:
 
 def _sintax_answers(model: Model, out: Path) -> Iterator[Answer]:
     """The uncut lineages. Each rank has a winner of its own: names end where one is off the path above it."""
-    lineages = {f"t{number}": lineage for lineage, number in _read_taxa(model).items()}
+    lineages = lineage_of_names(model)
     for line in out.read_text().splitlines():
         cells = line.split("\t")
-        path = ""
-        confidence: list[float] = []
-        for taxon, support in re.findall(r"[a-z]:(t\d+)?\(([\d.]+)\)", cells[1] if len(cells) > 1 else ""):
-            if taxon not in lineages or lineages[taxon].rpartition(";")[0] != path:
-                break
-            path = lineages[taxon]
-            confidence.append(float(support))
-        yield cells[0], path, confidence
+        found = re.findall(r"[a-z]:(t\d+)?\(([\d.]+)\)", cells[1] if len(cells) > 1 else "")
+        yield cells[0], *named_part(lineages, ((name, float(support)) for name, support in found))
 
 
 # ---------------------------------------------------------------------- kraken2
@@ -188,8 +127,8 @@ def _sintax_answers(model: Model, out: Path) -> Iterator[Answer]:
 
 def _kraken_build(model: Model) -> list[str]:
     """Write a taxonomy and labelled references. The taxid of a taxon is its number plus 1; 1 is the root."""
-    taxa = _number_taxa(model)
-    lineages = _lineages(model.taxonomy)
+    taxa = number_taxa(model)
+    lineages = lineages_by_id(model.taxonomy)
     dump = model.folder / "database" / "taxonomy"
     dump.mkdir(parents=True)
     nodes, names = ["1\t|\t1\t|\tno rank\t|\t-\t|"], ["1\t|\troot\t|\t-\t|\tscientific name\t|"]
@@ -215,7 +154,7 @@ def _kraken(model: Model, queries: Path, out: Path) -> list[str]:
 
 
 def _kraken_answers(model: Model, out: Path) -> Iterator[Answer]:
-    lineages = {number + 1: lineage for lineage, number in _read_taxa(model).items()}
+    lineages = {number + 1: lineage for lineage, number in read_taxa(model).items()}
     for line in out.read_text().splitlines():
         _, query, taxid, *_ = line.split("\t")
         yield query, lineages.get(int(taxid), ""), []
@@ -242,47 +181,11 @@ def _naive_bayes_answers(model: Model, out: Path) -> Iterator[Answer]:
         yield query, ";".join(names), [float(p) for p in confidence.split(",")][: len(names)]
 
 
-# ---------------------------------------------------------------------- lineages and their numbers
-
-
-def _lineages(taxonomy: Path) -> dict[str, str]:
-    with taxonomy.open() as file:
-        return dict(line.rstrip("\n").split("\t") for line in file)
-
-
-def _path(lineage: str) -> list[str]:
-    """The lineage of each taxon on the way down: `k__B`, `k__B;p__P` ..."""
-    names = lineage.split(";")
-    return [";".join(names[:depth]) for depth in range(1, len(names) + 1)]
-
-
-def _number_taxa(model: Model) -> dict[str, int]:
-    """A number for each lineage that the references hold, parents first; kept beside the model."""
-    lineages = _lineages(model.taxonomy)
-    with model.references.open() as file:
-        held = {lineages[line[1:].split()[0]] for line in file if line.startswith(">")}
-    taxa = sorted({taxon for lineage in held for taxon in _path(lineage)}, key=lambda t: (t.count(";"), t))
-    write_lines(model.folder / "taxa.txt", taxa)
-    return {taxon: number for number, taxon in enumerate(taxa, 1)}
-
-
-def _read_taxa(model: Model) -> dict[str, int]:
-    return {taxon: n for n, taxon in enumerate((model.folder / "taxa.txt").read_text().splitlines(), 1)}
-
-
-def _first_line(*command: str) -> Callable[[], str]:
-    def ask() -> str:
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        return done.stdout.splitlines()[0].split(",")[0]
-
-    return ask
-
-
 def _linnet_version() -> str:
     return f"linnet {linnet.__version__}"
 
 
-_VSEARCH = ("vsearch", "vsearch")
+_VSEARCH = ("vsearch", "Debian package vsearch")
 
 
 def _network(settings: str, encoder: str, head: str, *flags: str) -> Tool:
@@ -333,15 +236,20 @@ TOOLS = {
     ),
     "sintax": Tool(
         "vsearch --sintax, 100 bootstraps; cut 0.8",
-        _sintax_references, _sintax, _sintax_answers, _first_line("vsearch", "--version"), _VSEARCH, cut=0.8,
+        _sintax_references, _sintax, _sintax_answers, first_line("vsearch", "--version"), _VSEARCH, cut=0.8,
     ),
     "vsearch": Tool(
         "top hit: --usearch_global --id 0.7 --maxaccepts 1 --maxrejects 32, indexed; the confidence is the identity",
-        _top_hit_index, _top_hit, _top_hit_answers, _first_line("vsearch", "--version"), _VSEARCH,
+        _top_hit_index, _top_hit, _top_hit_answers, first_line("vsearch", "--version"), _VSEARCH,
         probability=False,
     ),
     "kraken2": Tool(
         "k 35, l 31, --confidence 0, built with --no-masking --fast-build",
-        _kraken_build, _kraken, _kraken_answers, _first_line("kraken2", "--version"), ("kraken2", "kraken2"),
+        _kraken_build, _kraken, _kraken_answers, first_line("kraken2", "--version"),
+        ("kraken2", "Debian package kraken2"),
     ),
+    "mothur": MOTHUR,
+    "mothur-uneven": MOTHUR_UNEVEN,
+    "rdp": RDP,
+    "taxonova": TAXONOVA,
 }  # fmt: skip

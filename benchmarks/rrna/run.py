@@ -8,8 +8,8 @@ Every tool is given the same references and the same queries, runs in a process 
 is scored by the same code. Finished cells are kept under --work, so that the same command goes on where it was
 stopped; results.json and results.md there cover all that is finished. Exit 1: a tool failed.
 
-Needs cutadapt and scikit-learn (pip install 'linnet[benchmark,train]') and, from Debian, time, vsearch and
-kraken2; a tool whose program is missing is left out.
+Needs cutadapt and scikit-learn (pip install 'linnet[benchmark,train]') and, from Debian, time, vsearch, kraken2,
+mothur and rdp-classifier; a tool whose program is missing is left out.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from tables import render, summary
 import linnet
 from main import exit_status, numbers, of, write
 
-NETWORKS = ("linnet-hybrid", "linnet-hybrid-tree", "linnet-cnn", "linnet-bert", "linnet-onehot")
-"""An hour of training each: only where asked for."""
+NETWORKS = ("linnet-hybrid", "linnet-hybrid-tree", "linnet-cnn", "linnet-bert", "linnet-onehot", "taxonova")
+"""An hour of training each, or more: only where asked for."""
 
 QUICK_TOOLS = ("linnet", "linnet-nearest", "naive-bayes", "vsearch", "kraken2")
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.sibling_groups import SiblingGroups, ranges
+from linnet.ragged import ranges
+from linnet.sibling_groups import SiblingGroups
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,26 @@ class Calibration:
         scaled = score_MB * factor_LB[groups.level_of_column]
         scaled[groups.stop] += (s + v * x_B)[groups.level_of_column[groups.stop]]
         return np.asarray(scaled, np.float32)
+
+    def log_p(
+        self,
+        score_F: NDArray[np.floating],
+        start: NDArray[np.int64],
+        level_S: NDArray[np.integer],
+        x_S: NDArray[np.floating],
+    ) -> NDArray[np.floating]:
+        """ln p (F,) of the options of S steps, ragged, stopping the last of each.
+
+        Args:
+            score_F, start: their scores, and where each step's begin (S + 1).
+            level_S, x_S: each step's level, and its record's `length_feature`.
+        """
+        sizes = np.diff(start)
+        t, u, s, v = (np.array(values)[level_S] for values in self.by_level)
+        scaled = score_F * np.repeat(np.exp(-(t + u * x_S)), sizes)
+        scaled[start[1:] - 1] += s + v * x_S
+        scaled -= np.repeat(np.maximum.reduceat(scaled, start[:-1]), sizes)
+        return np.asarray(scaled - np.repeat(np.log(np.add.reduceat(np.exp(scaled), start[:-1])), sizes))
 
     @property
     def by_level(self) -> tuple[tuple[float, ...], ...]:

@@ -8,6 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 
 from threadpoolctl import threadpool_limits
@@ -17,7 +18,7 @@ from linnet.prediction import Prediction, Stopped
 from linnet.predictor import Predictor
 from linnet.protein_predictor import ProteinPredictor
 from linnet.records import SequenceRecord
-from linnet.taxonomy import CANONICAL, RANKS
+from linnet.taxonomy import CANONICAL, RANKS, Lineage
 
 
 def classify(
@@ -77,13 +78,13 @@ class Summary:
             self.stopped[prediction.stopped] += 1
             if prediction.stopped == Stopped.UNREADABLE:
                 self.reasons[_kind_of(prediction.reason)] += 1
-            self.flags.update(prediction.flags)
+            if prediction.flags:
+                self.flags.update(prediction.flags)
             if prediction.agreement:
                 self.whole_path[0] += 1
                 self.whole_path[1] += min(prediction.agreement) == 1
-            for rank in {CANONICAL.get(t.rank) for t in prediction.kept}:
-                if rank:
-                    self.at_rank[rank] += 1
+            for rank in _ranks(prediction.kept):
+                self.at_rank[rank] += 1
             yield prediction
 
     def lines(self) -> list[str]:
@@ -102,6 +103,12 @@ class Summary:
             lines.append("to be looked at twice ('flags'): " + ", ".join(f"{n:,} {f}" for f, n in self.flags.items()))
         lines += [f"{n:,} unreadable: {reason}" for reason, n in self.reasons.most_common(5)]
         return lines
+
+
+@lru_cache(maxsize=1 << 14)
+def _ranks(lineage: Lineage) -> frozenset[str]:
+    """The canonical ranks that have a name."""
+    return frozenset(CANONICAL[taxon.rank] for taxon in lineage if taxon.rank in CANONICAL)
 
 
 def _kind_of(reason: str) -> str:

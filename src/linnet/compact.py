@@ -1,70 +1,202 @@
-"""The compact network, evaluated with numpy alone: a bag of k-mers, one hidden block, a tree head."""
+"""The compact network, evaluated without torch: a bag of k-mers, one hidden block, a tree head that is asked one taxon
+at a time, and the neighbours that count beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.calibrate import Calibration
+from linnet.calibrate import Calibration, length_feature
+from linnet.gene_neighbours import GeneIndex
+from linnet.kin import Kin, ways
 from linnet.kmers import KmerReader, Reading
+from linnet.layers import hidden_block
+from linnet.machine_code import compiled
+from linnet.neighbour_evidence import Evidence, Witness
+from linnet.neighbour_gate import Gate
 from linnet.sibling_groups import SiblingGroups
 from linnet.taxonomy import Taxonomy
+from linnet.walk import Fan
 
 Tensors = Mapping[str, NDArray[np.generic]]
+TOGETHER = 32
+"""Reads whose places in the whole tree are found at once."""
 
 
 class CompactNetwork:
-    """Scores of every column of the tree head, from k-mer counts.
+    """K-mers of reads to a walker on the tree, or to their places in the whole of it.
 
     Args:
         tensors: by the names torch gives them (`encoders.kmer`, `heads`); any float type.
+        index: the references among which neighbours are looked up.
+        gate: how much these count.
     """
 
-    def __init__(self, tensors: Tensors, taxonomy: Taxonomy, calibration: Calibration | None = None) -> None:
-        self.groups = SiblingGroups(taxonomy)
-        self.weight = {name: np.asarray(t, np.float32) for name, t in tensors.items()}
+    def __init__(
+        self,
+        tensors: Tensors,
+        taxonomy: Taxonomy,
+        calibration: Calibration | None = None,
+        index: GeneIndex | None = None,
+        gate: Gate | None = None,
+    ) -> None:
+        self.taxonomy, self.groups, self.index, self.gate = taxonomy, SiblingGroups(taxonomy), index, gate
+        parts = ("encoder.", "head.")
+        self.weight = {name: np.asarray(t, np.float32) for name, t in tensors.items() if name.startswith(parts)}
         self.reader = KmerReader(self.weight["encoder.log_odds_V"])
         self.calibration = calibration or Calibration.none(self.groups.levels)
         columns = len(self.weight["head.scores.bias"])
         if columns != len(self.groups) or len(self.calibration.stop) != self.groups.levels:
             raise ValueError(f"{columns} columns for a tree that needs {len(self.groups)}")
 
-    def scores(self, counts_BV: NDArray[np.float32]) -> NDArray[np.float32]:
-        """float32 (M, B): scores as trained, before calibration and the softmax among siblings."""
-        w, x = self.weight, self._vectors(counts_BV)
-        return np.asarray(w["head.scores.weight"] @ x.T + w["head.scores.bias"][:, None], np.float32)
+    @classmethod
+    def kept(cls, tensors: Tensors, taxonomy: Taxonomy, calibration: Calibration) -> CompactNetwork:
+        """The network of a checkpoint's arrays, with index and gate where it has them."""
+        index = GeneIndex.from_tensors(tensors) if "index.bases" in tensors else None
+        return cls(tensors, taxonomy, calibration, index, Gate.from_tensors(tensors))
 
     def vectors(self, reading: Reading) -> NDArray[np.float32]:
         """float32 (B, width): what the head is given of each sequence."""
-        return self._vectors(reading.counts_BV)
+        bag = _bags(self.weight["encoder.embedding"], reading.kmer_F, reading.first)
+        length_B1 = np.sqrt(np.maximum(reading.kmers_B, 1).astype(np.float32))[:, None]
+        return hidden_block(np.asarray(bag / length_B1, np.float32), self.weight)
 
-    def _vectors(self, counts_BV: NDArray[np.float32]) -> NDArray[np.float32]:
-        length_B1 = np.maximum(counts_BV.sum(axis=1, keepdims=True), 1.0)
-        return hidden_block((counts_BV @ self.weight["encoder.embedding"]) / np.sqrt(length_B1), self.weight)
+    def walker_of(self, reading: Reading, kin: Kin | None = None) -> GeneWalker:
+        """The model at work on these sequences.
+
+        Args:
+            kin: their neighbours, where these are known already.
+        """
+        return GeneWalker(self, self.vectors(reading), reading.kmers_B, kin or self.kin(reading))
+
+    def kin(self, reading: Reading, hidden_R: NDArray[np.bool_] | None = None) -> Kin | None:
+        """The sequences' neighbours among the references, where the model keeps any.
+
+        Args:
+            hidden_R: references to be passed over.
+        """
+        if self.index is None:
+            return None
+        return Kin.of(self.index.search(reading, hidden_R), self._way_RD, reading.lengths_B)
 
     def place(self, reading: Reading) -> NDArray[np.float32]:
         """float32 (B, N): the posterior over places in the tree."""
-        score_MB = self.calibration.apply(self.scores(reading.counts_BV), reading.kmers_B, self.groups)
-        return self.groups.place(self.groups.log_softmax(score_MB))
+        walker, sizes = self.walker_of(reading), np.diff(self.groups.start)
+        parts = []
+        for low in range(0, len(reading.strand), TOGETHER):  # every group of every read is a step
+            records = np.arange(low, min(low + TOGETHER, len(reading.strand)))
+            owners = np.tile(self.groups.owner.astype(np.int64), len(records))
+            fan, _ = walker.step(np.repeat(records, len(sizes)).tolist(), owners)
+            parts.append(self.groups.place(np.asarray(fan.log_F, np.float32).reshape(len(records), -1).T))
+        return np.concatenate(parts) if parts else np.empty((0, len(self.taxonomy)), np.float32)
+
+    @cached_property
+    def witness(self) -> Witness:
+        """What is asked of neighbours."""
+        return Witness(self.taxonomy, self.index.nodes if self.index else np.empty(0, np.int64))
+
+    @cached_property
+    def _way_RD(self) -> NDArray[np.int32]:
+        return ways(self.index.nodes if self.index else np.empty(0, np.int64), self.taxonomy)
 
 
-def hidden_block(bag_BW: NDArray[np.float32], w: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """A bag's vector (B, width) through the encoder's norm, hidden block and last norm, as `encoders.kmer` has them."""
-    x = _layer_norm(bag_BW, w["encoder.norm.weight"], w["encoder.norm.bias"])
-    hidden = x @ w["encoder.expand.weight"].T + w["encoder.expand.bias"]
-    x = x + gelu(hidden) @ w["encoder.contract.weight"].T + w["encoder.contract.bias"]
-    return _layer_norm(x, w["encoder.out_norm.weight"], w["encoder.out_norm.bias"])
+class GeneWalker:
+    """The tree head at work: the scores of a taxon's children and of stopping there; a state is a record's number."""
+
+    forced = False
+
+    def __init__(
+        self, network: CompactNetwork, vectors_BW: NDArray[np.float32], kmers_B: NDArray[np.int64], kin: Kin | None
+    ) -> None:
+        self.taxonomy, self._network, self.kin = network.taxonomy, network, kin
+        self._vectors_BW, self._x_B = vectors_BW, length_feature(kmers_B)
+
+    def begin(self) -> list[Any]:
+        return list(range(len(self._vectors_BW)))
+
+    def step(self, states: Sequence[Any], nodes: NDArray[np.int64]) -> tuple[Fan, list[Any]]:
+        records, level = np.array(states, np.int64), self.taxonomy.depth[nodes].astype(np.int64)
+        score_F, start = self.scores(records, nodes)
+        network = self._network
+        if network.gate is not None:
+            score_F = network.gate.scores(score_F, start, self.evidence(records, nodes, score_F, start), level)
+        return Fan(network.calibration.log_p(score_F, start, level, self._x_B[records]), start), list(states)
+
+    def evidence(
+        self,
+        records: NDArray[np.int64],
+        nodes: NDArray[np.int64],
+        score_F: NDArray[np.float32],
+        start: NDArray[np.int64],
+    ) -> Evidence:
+        """What the gate weighs, as `Witness.evidence` has it."""
+        if self.kin is None:
+            raise ValueError("neighbours are weighed, but there are none")
+        return self._network.witness.evidence(self.kin, records, nodes, score_F, start)
+
+    def scores(
+        self, records: NDArray[np.int64], nodes: NDArray[np.int64]
+    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The network's scores (F,) of the children of S taxa and of stopping there, ragged; and starts (S + 1,)."""
+        groups, w = self._network.groups, self._network.weight
+        group = groups.group_of_node[nodes]
+        start = np.concatenate([[0], np.cumsum(groups.start[group + 1] - groups.start[group])])
+        columns = groups.start[group]
+        score_F = _columns(self._vectors_BW, w["head.scores.weight"], w["head.scores.bias"], records, columns, start)
+        return score_F, start
 
 
-def _layer_norm(x: NDArray[np.float32], weight: NDArray[np.float32], bias: NDArray[np.float32]) -> NDArray[np.float32]:
-    centred = x - x.mean(axis=1, keepdims=True)
-    variance = np.mean(centred**2, axis=1, keepdims=True)
-    return np.asarray(centred / np.sqrt(variance + 1e-5) * weight + bias, np.float32)
+def kept_beside(index: GeneIndex | None, gate: Gate | None) -> dict[str, NDArray[np.generic]]:
+    """What a checkpoint keeps beside the network's weights, for `CompactNetwork.kept`."""
+    return {**(index.tensors() if index else {}), **(gate.tensors() if gate else {})}
 
 
-def gelu(x: NDArray[np.float32]) -> NDArray[np.float32]:
-    """GELU in its tanh form (Hendrycks & Gimpel 2016), which needs no error function."""
-    inner = np.float32(0.7978845608) * (x + np.float32(0.044715) * x * x * x)
-    return np.asarray(np.float32(0.5) * x * (np.float32(1) + np.tanh(inner)), np.float32)
+@compiled
+def _bags(
+    embedding_VW: NDArray[np.float32], kmer_F: NDArray[np.int32], first: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """float32 (B, W): the sum of the embeddings of each sequence's k-mers."""
+    bag_BW = np.zeros((len(first) - 1, embedding_VW.shape[1]), np.float32)
+    for b in range(len(bag_BW)):
+        bag = bag_BW[b]
+        for f in range(first[b], first[b + 1]):
+            row = embedding_VW[kmer_F[f]]
+            for w in range(len(bag)):
+                bag[w] += row[w]
+    return bag_BW
+
+
+@compiled
+def _columns(
+    vectors_BW: NDArray[np.float32],
+    weight_MW: NDArray[np.float32],
+    bias_M: NDArray[np.float32],
+    records: NDArray[np.int64],
+    columns: NDArray[np.int64],
+    start: NDArray[np.int64],
+) -> NDArray[np.float32]:
+    """float32 (F,): for each step the head's columns from `columns` on, as many as the step has options."""
+    score_F = np.empty(start[-1], np.float32)
+    lanes = np.empty(16, np.float32)
+    width = vectors_BW.shape[1]
+    whole = width - width % 16
+    for s in range(len(records)):
+        vector = vectors_BW[records[s]]
+        for f in range(start[s], start[s + 1]):
+            column = columns[s] + f - start[s]
+            row = weight_MW[column]
+            lanes[:] = 0
+            for w in range(0, whole, 16):  # sixteen sums at once: what a processor adds in one go
+                for i in range(16):
+                    lanes[i] += vector[w + i] * row[w + i]
+            total = bias_M[column]
+            for i in range(16):
+                total += lanes[i]
+            for w in range(whole, width):
+                total += vector[w] * row[w]
+            score_F[f] = total
+    return score_F

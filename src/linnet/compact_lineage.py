@@ -11,8 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.calibrate import Calibration, length_feature
-from linnet.compact import gelu, hidden_block
-from linnet.neighbour_gate import Evidence, Gate, Kin, evidence
+from linnet.kin import Kin, ways
+from linnet.layers import gelu, hidden_block
+from linnet.neighbour_evidence import Evidence, Witness
+from linnet.neighbour_gate import Gate
 from linnet.protein_neighbours import ProteinIndex
 from linnet.residues import WordReader, Words
 from linnet.taxonomy import Taxonomy
@@ -83,8 +85,11 @@ class CompactLineageNetwork:
         """The proteins' neighbours among the references, where the model keeps any."""
         if self.index is None:
             return None
-        lengths = np.array([len(s) for s in sequences])
-        return Kin.of(self.index.search(sequences), self.index.nodes, lengths, self.taxonomy)
+        return Kin.of(self.index.search(sequences), self._way_RD, np.array([len(s) for s in sequences]))
+
+    @cached_property
+    def _way_RD(self) -> NDArray[np.int32]:
+        return ways(self.index.nodes if self.index else np.empty(0, np.int64), self.taxonomy)
 
     @cached_property
     def path_sum(self) -> NDArray[np.float32]:
@@ -92,7 +97,7 @@ class CompactLineageNetwork:
         tree, embedding = self.taxonomy, self.weight["head.taxa"]
         sums = np.zeros_like(embedding)
         for a, b in zip(tree.level_bounds[1:], tree.level_bounds[2:], strict=False):
-            sums[a:b] = sums[self.place[tree.parent[tree.level_order[a:b]]]] + embedding[a:b]
+            sums[a:b] = sums[self.witness.place[tree.parent[tree.level_order[a:b]]]] + embedding[a:b]
         return sums
 
     @property
@@ -101,17 +106,9 @@ class CompactLineageNetwork:
         return int(np.diff(self.index.start).max(initial=0)) if self.index else None
 
     @cached_property
-    def referenced(self) -> NDArray[np.int64]:
-        """int64 (N,): how many proteins of the index are of each taxon's clade."""
-        nodes = self.index.nodes if self.index else np.empty(0, np.int64)
-        return self.taxonomy.clade_counts(nodes)
-
-    @cached_property
-    def place(self) -> NDArray[np.int64]:
-        """int64 (N,): where each taxon stands in level order."""
-        place = np.empty(len(self.taxonomy), np.int64)
-        place[self.taxonomy.level_order] = np.arange(len(self.taxonomy))
-        return place
+    def witness(self) -> Witness:
+        """What is asked of neighbours."""
+        return Witness(self.taxonomy, self.index.nodes if self.index else np.empty(0, np.int64))
 
 
 def kept_beside(index: ProteinIndex | None, gate: Gate | None) -> dict[str, NDArray[np.generic]]:
@@ -141,15 +138,9 @@ class LightWalker:
 
     def step(self, states: Sequence[int], nodes: NDArray[np.int64]) -> tuple[Fan, list[Any]]:
         score_F, start = self.gated(np.array(states, np.int64), nodes)
-        level, records = self.taxonomy.depth[nodes], np.array(states, np.int64)
-        sizes = np.diff(start)
-        t, u, s, v = (np.array(values)[level] for values in self._network.calibration.by_level)
-        x = self._x_B[records]
-        scaled = score_F * np.repeat(np.exp(-(t + u * x)), sizes)
-        scaled[start[1:] - 1] += s + v * x
-        scaled -= np.repeat(np.maximum.reduceat(scaled, start[:-1]), sizes)
-        total = np.log(np.add.reduceat(np.exp(scaled), start[:-1]))
-        return Fan(scaled - np.repeat(total, sizes), start), list(states)
+        level, network = self.taxonomy.depth[nodes].astype(np.int64), self._network
+        log_F = network.calibration.log_p(score_F, start, level, self._x_B[np.array(states, np.int64)])
+        return Fan(log_F, start), list(states)
 
     def gated(
         self, records: NDArray[np.int64], nodes: NDArray[np.int64]
@@ -168,18 +159,17 @@ class LightWalker:
         score_F: NDArray[np.float32],
         start: NDArray[np.int64],
     ) -> Evidence:
-        """What the gate weighs, as `neighbour_gate.evidence` has it."""
+        """What the gate weighs, as `Witness.evidence` has it."""
         if self.kin is None:
             raise ValueError("neighbours are weighed, but there are none")
-        network = self._network
-        return evidence(self.kin, self.taxonomy, network.place, network.referenced, records, nodes, score_F, start)
+        return self._network.witness.evidence(self.kin, records, nodes, score_F, start)
 
     def scores(
         self, records: NDArray[np.int64], nodes: NDArray[np.int64]
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Scores (F,) of the children of S taxa and of stopping there, uncalibrated, ragged; and starts (S + 1,)."""
         network, tree, w = self._network, self.taxonomy, self._network.weight
-        inner = self._protein[records] + network.path_sum[network.place[nodes]] @ w["head.node.weight"].T
+        inner = self._protein[records] + network.path_sum[network.witness.place[nodes]] @ w["head.node.weight"].T
         query = gelu(inner) @ w["head.query.weight"].T + w["head.query.bias"]
         start = np.concatenate([[0], np.cumsum(tree.child_count[nodes].astype(np.int64) + 1)])
         score_F = np.empty(start[-1], np.float32)
@@ -192,5 +182,5 @@ class LightWalker:
             z = a + int(tree.child_count[node])
             here = start[rows][:, None] + np.arange(z - a)
             score_F[here] = query[rows] @ w["head.taxa"][a:z].T + w["head.bias"][a:z]
-        score_F[start[1:] - 1] = query @ w["head.stop"] + w["head.stop_bias"][network.place[nodes]]
+        score_F[start[1:] - 1] = query @ w["head.stop"] + w["head.stop_bias"][network.witness.place[nodes]]
         return score_F, start

@@ -1,4 +1,4 @@
-"""Fitting the gate between network and neighbours (`neighbour_gate`), on proteins that neither has seen."""
+"""Fitting the gate between network and neighbours (`neighbour_gate`), on records that neither has seen."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ from torch import Tensor, nn
 
 from linnet import neighbour_gate
 from linnet.losses import log_total
-from linnet.neighbour_gate import CHILD, FAR, STEP, Evidence, Gate, member_scores
-from linnet.sibling_groups import ranges
+from linnet.neighbour_evidence import CHILD, STEP, Evidence
+from linnet.neighbour_gate import FAR, Gate, member_scores
+from linnet.ragged import ranges
 
 MEMBERS = 3
-"""Members, each fitted on all proteins but its own share of them."""
+"""Members, each fitted on all records but its own share of them."""
 HIDDEN = 48
 LEVEL = 8
 """Width of the hidden layers, and of what stands for the level."""
 FEWEST = 20
 """Steps that a level must have to be told apart; deeper ones are as the last that has them."""
-EPOCHS, BATCH, RATE, DECAY = 80, 4096, 3e-3, 1e-3
-"""Passes; steps in a batch; AdamW's highest learning rate, one cycle; its weight decay."""
+BATCH, RATE, DECAY = 4096, 3e-3, 1e-3
+"""Steps in a batch; AdamW's highest learning rate, one cycle; its weight decay."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,7 @@ class Lesson:
         evidence: what neighbours say.
         target_S: int64, the right option, counted from the step's first.
         level_S: int64.
-        record_S: int64, the protein that each step is of.
+        record_S: int64, the record that each step is of.
     """
 
     net_F: NDArray[np.float32]
@@ -122,26 +123,35 @@ class Batch:
         return cls(*map(torch.from_numpy, arrays))
 
 
-def fit(lesson: Lesson, seed: int) -> tuple[Gate, NDArray[np.float32], NDArray[np.int64]]:
-    """The gate that makes the right options likeliest; what the options come to (F,), by the member that has not seen
-    the protein, to calibrate on; and which member that is (S,).
+def fit_one(lesson: Lesson, passes: int, seed: int) -> Gate:
+    """A gate of a single member, fitted on all records."""
+    return Gate((_fit(lesson, np.arange(len(lesson.level_S)), _levels(lesson), passes, seed),))
 
-    Proteins are dealt out among the members by chance; each member is fitted on those of the others.
+
+def fit(lesson: Lesson, passes: int, seed: int) -> tuple[Gate, NDArray[np.float32], NDArray[np.int64]]:
+    """The gate that makes the right options likeliest; what the options come to (F,), by the member that has not seen
+    the record, to calibrate on; and which member that is (S,).
+
+    Records are dealt out among the members by chance; each member is fitted on those of the others.
     """
-    proteins, of = np.unique(lesson.record_S, return_inverse=True)
-    own_S = np.random.default_rng(seed).permutation(np.arange(len(proteins)) % MEMBERS)[of]
-    seen = np.bincount(lesson.level_S)
-    levels = int(np.flatnonzero(seen >= FEWEST).max(initial=0)) + 1
+    records, of = np.unique(lesson.record_S, return_inverse=True)
+    own_S = np.random.default_rng(seed).permutation(np.arange(len(records)) % MEMBERS)[of]
+    levels = _levels(lesson)
     members, unseen_F = [], np.empty_like(lesson.net_F)
     for number in range(MEMBERS):
-        member = _fit(lesson, np.flatnonzero(own_S != number), levels, seed + number)
+        member = _fit(lesson, np.flatnonzero(own_S != number), levels, passes, seed + number)
         members.append(member)
         own_F = np.repeat(own_S == number, np.diff(lesson.start))
         unseen_F[own_F] = member_scores(member, lesson.net_F, lesson.start, lesson.evidence, lesson.level_S)[own_F]
     return Gate(tuple(members)), unseen_F, own_S
 
 
-def _fit(lesson: Lesson, steps: NDArray[np.int64], levels: int, seed: int) -> neighbour_gate.Member:
+def _levels(lesson: Lesson) -> int:
+    """How many levels are told apart."""
+    return int(np.flatnonzero(np.bincount(lesson.level_S) >= FEWEST).max(initial=0)) + 1
+
+
+def _fit(lesson: Lesson, steps: NDArray[np.int64], levels: int, passes: int, seed: int) -> neighbour_gate.Member:
     torch.manual_seed(seed)
     random = np.random.default_rng(seed)
     member = Member(lesson.evidence, levels)
@@ -149,8 +159,8 @@ def _fit(lesson: Lesson, steps: NDArray[np.int64], levels: int, seed: int) -> ne
     lesson = Lesson(lesson.net_F, lesson.start, lesson.evidence, lesson.target_S, level_S, lesson.record_S)
     optimizer = torch.optim.AdamW(member.parameters(), lr=RATE, weight_decay=DECAY)
     batches = -(-len(steps) // BATCH)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=EPOCHS * batches + 1)
-    for _ in range(EPOCHS):
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=passes * batches + 1)
+    for _ in range(passes):
         order = random.permutation(steps)
         for low in range(0, len(order), BATCH):
             batch = Batch.of(lesson, np.sort(order[low : low + BATCH]))

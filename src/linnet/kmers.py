@@ -10,6 +10,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from linnet.machine_code import compiled
+from linnet.ragged import ranges
 from linnet.records import reverse_complement
 
 BLOCK = 256
@@ -94,19 +96,41 @@ def log_odds(total_V: NDArray[np.floating]) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """B sequences as a model sees them.
+    """B sequences as a model sees them, each on the strand chosen for it.
 
     Attributes:
         sequences: as given.
-        counts_BV: float32 (B, 4^k), each sequence on the strand chosen for it.
         strand: '+' or '-' for each.
-        kmers_B: int64 (B,), how many k-mers were read.
+        k: bases of a k-mer.
+        code_L, start: uint8, the bases of all sequences end to end, 0..3 (4 for anything but ACGT); int64 (B + 1,),
+            where each begins.
+        kmer_F, first: int32, the k-mers of all sequences; int64 (B + 1,), where each one's begin.
     """
 
     sequences: Sequence[str]
-    counts_BV: NDArray[np.float32]
     strand: list[str]
-    kmers_B: NDArray[np.int64]
+    k: int
+    code_L: NDArray[np.uint8]
+    start: NDArray[np.int64]
+    kmer_F: NDArray[np.int32]
+    first: NDArray[np.int64]
+
+    @property
+    def kmers_B(self) -> NDArray[np.int64]:
+        """int64 (B,): how many k-mers were read."""
+        return np.diff(self.first)
+
+    @property
+    def lengths_B(self) -> NDArray[np.int64]:
+        """int64 (B,): bases."""
+        return np.diff(self.start)
+
+    @property
+    def counts_BV(self) -> NDArray[np.float32]:
+        """float32 (B, 4^k): how often each k-mer was read."""
+        rows = len(self.sequences)
+        key = np.repeat(np.arange(rows), self.kmers_B) * 4**self.k + self.kmer_F
+        return np.bincount(key, minlength=rows * 4**self.k).astype(np.float32).reshape(rows, 4**self.k)
 
     @property
     def oriented(self) -> list[str]:
@@ -118,39 +142,84 @@ class Reading:
         if len(rows) == len(self.sequences):
             return self
         chosen = np.asarray(rows, np.int64)
-        sequences, strand = [self.sequences[i] for i in rows], [self.strand[i] for i in rows]
-        return Reading(sequences, self.counts_BV[chosen], strand, self.kmers_B[chosen])
+        bases, kmers = self.lengths_B[chosen], self.kmers_B[chosen]
+        return Reading(
+            [self.sequences[i] for i in rows], [self.strand[i] for i in rows], self.k,
+            self.code_L[ranges(self.start[chosen], bases)], np.concatenate([[0], np.cumsum(bases)]),
+            self.kmer_F[ranges(self.first[chosen], kmers)], np.concatenate([[0], np.cumsum(kmers)]),
+        )  # fmt: skip
 
 
 Strand = Literal["auto", "forward", "reverse"]
 
 
 class KmerReader:
-    """Counts k-mers on the strand that looks more like the references.
+    """Reads k-mers on the strand that looks more like the references.
 
     Args:
         log_odds_V: float32 (4^k,), from `log_odds` of the references, all on one strand.
     """
 
     def __init__(self, log_odds_V: NDArray[np.float32]) -> None:
-        self.log_odds_V = log_odds_V
+        self.log_odds_V = np.asarray(log_odds_V, np.float32)
         self.k = round(math.log(len(log_odds_V), 4))
-        self.complement_V = reverse_complements(self.k)
-        both = np.stack([log_odds_V, log_odds_V[self.complement_V]], axis=1)
-        self._both_V2 = np.ascontiguousarray(both, np.float32)
+        self.complement_V = reverse_complements(self.k).astype(np.int32)
 
     def read(self, sequences: Sequence[str], strand: Strand = "auto") -> Reading:
-        counts_BV = count(sequences, self.k)
-        score_B2 = counts_BV @ self._both_V2
-        if strand == "auto":
-            turn = score_B2[:, 1] > score_B2[:, 0]
-        else:
-            turn = np.full(len(sequences), strand == "reverse")
-        counts_BV[turn] = counts_BV[np.ix_(turn, self.complement_V)]
-        kmers_B = counts_BV.sum(axis=1).astype(np.int64)
-        return Reading(sequences, counts_BV, ["-" if t else "+" for t in turn], kmers_B)
+        code_L, lengths = encode(sequences)
+        start = np.concatenate([[0], np.cumsum(lengths)])
+        reverse = {"auto": -1, "forward": 0, "reverse": 1}[strand]
+        kmer_F, first, turned = _read(code_L, start, self.k, self.log_odds_V, self.complement_V, reverse)
+        return Reading(sequences, ["-" if t else "+" for t in turned.tolist()], self.k, code_L, start, kmer_F, first)
 
     def strands(self, sequences: Sequence[str]) -> list[str]:
         """The strand of each of any number of sequences."""
         blocks = (sequences[a : a + BLOCK] for a in range(0, len(sequences), BLOCK))
         return [strand for block in blocks for strand in self.read(block).strand]
+
+
+@compiled
+def _read(
+    code_L: NDArray[np.uint8],
+    start: NDArray[np.int64],
+    k: int,
+    log_odds_V: NDArray[np.float32],
+    complement_V: NDArray[np.int32],
+    reverse: int,
+) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.bool_]]:
+    """K-mers in the order of the strand chosen, where each sequence's begin, and which sequences were turned.
+
+    `code_L` is turned with them.
+
+    Args:
+        reverse: 1: all are; 0: none is; -1: those whose other strand has the higher sum of log-odds.
+    """
+    sequences, last = len(start) - 1, 4**k - 1
+    kmer_F, first = np.empty(len(code_L), np.int32), np.zeros(sequences + 1, np.int64)
+    turned = np.zeros(sequences, np.bool_)
+    n = 0
+    for b in range(sequences):
+        kmer, run, ahead, back = 0, 0, 0.0, 0.0
+        for i in range(start[b], start[b + 1]):
+            code = code_L[i]
+            run = 0 if code > 3 else run + 1
+            kmer = ((kmer << 2) | (code & 3)) & last
+            if run >= k:
+                kmer_F[n] = kmer
+                n += 1
+                ahead += log_odds_V[kmer]
+                back += log_odds_V[complement_V[kmer]]
+        first[b + 1] = n
+        if reverse == 1 or (reverse == -1 and back > ahead):
+            turned[b] = True
+            a, z = first[b], n - 1
+            while a <= z:
+                left, right = kmer_F[a], kmer_F[z]
+                kmer_F[a], kmer_F[z] = complement_V[right], complement_V[left]
+                a, z = a + 1, z - 1
+            a, z = start[b], start[b + 1] - 1
+            while a <= z:
+                x, y = code_L[a], code_L[z]
+                code_L[a], code_L[z] = (y if y > 3 else 3 - y), (x if x > 3 else 3 - x)
+                a, z = a + 1, z - 1
+    return kmer_F[:n].copy(), first, turned

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from linnet.sibling_groups import SiblingGroups, ranges
+from linnet.ragged import ranges
+from linnet.sibling_groups import SiblingGroups
 
 
 @dataclass(frozen=True)

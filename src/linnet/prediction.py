@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
@@ -102,15 +102,22 @@ class Prediction:
         cut = 0
         while cut < len(self.lineage) and self.confidence[cut] >= minimum:
             cut += 1
-        if cut == len(self.lineage) and cut:
-            return replace(self, cut=cut, stopped=Stopped.NAMED, reason="")
-        new = cut < len(self.novelty) and self.novelty[cut] > 0.5
-        reason = f"no domain reaches the confidence {minimum:g}"
-        if new:
-            reason = "more probably than not like none of the model's references"
-        elif not self.lineage:
-            reason = "its place in the tree is not known"
-        return replace(self, cut=cut, stopped=Stopped.NOVEL if new else Stopped.UNSURE, reason="" if cut else reason)
+        if cut and cut == len(self.lineage):
+            stopped = Stopped.NAMED
+        else:
+            stopped = Stopped.NOVEL if cut < len(self.novelty) and self.novelty[cut] > 0.5 else Stopped.UNSURE
+        reason = "" if cut else self._nameless(stopped, minimum)
+        if (cut, stopped, reason) == (self.cut, self.stopped, self.reason):
+            return self
+        return Prediction(  # in half the time of `replace`
+            self.record_id, self.lineage, self.confidence, self.novelty, cut, stopped, self.strand, reason,
+            self.agreement, self.flags,
+        )  # fmt: skip
+
+    def _nameless(self, stopped: Stopped, minimum: float) -> str:
+        if stopped == Stopped.NOVEL:
+            return "more probably than not like none of the model's references"
+        return f"no domain reaches the confidence {minimum:g}" if self.lineage else "its place in the tree is not known"
 
 
 def unreadable(record_id: str, reason: str) -> Prediction:

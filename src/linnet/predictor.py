@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from linnet import checkpoint as checkpoints
+from linnet import walk
 from linnet.baselines import Commonest, Nearest
 from linnet.checkpoint import Checkpoint, check_one_tree
 from linnet.compact import CompactNetwork
@@ -23,6 +24,8 @@ from linnet.prediction import DEFAULT_CONFIDENCE, Posterior, Prediction, unreada
 from linnet.protein_predictor import KINDS, ProteinPredictor, Search
 from linnet.rank_scores import RankScores
 from linnet.records import SequenceRecord, as_records
+from linnet.together import Mean, sharing
+from linnet.walk import Walker
 
 MODELS = Path(__file__).parent / "models"
 """The models that come with the package, which may be named without a path: `rrna` and `proteins`."""
@@ -92,6 +95,9 @@ class Predictor:
             )
         self._published_letters = running.get("letters") == "published"
         self._networks = [_network(checkpoint, running) for checkpoint in checkpoints]
+        self._walkers = [n for n in self._networks if isinstance(n, CompactNetwork)]
+        self._walking = len(self._walkers) == len(self._networks)
+        self._indices = sharing(self._walkers)
         self._lineages = LineageCache(self.taxonomy)
         self.block = 32 if networks else BLOCK
         self._blas = ThreadpoolController()
@@ -136,8 +142,9 @@ class Predictor:
         with self._blas.limit(limits=1, user_api="blas"):
             reading, rows, reasons = self._read(records, strand)
             places = self._places(reading) if rows else [np.zeros((0, len(self.taxonomy)), np.float32)]
-            posterior = self._mean(places)
-            answers = self._descended([records[i].id for i in rows], reading.strand, places, posterior)
+            posterior, ids = self._mean(places), [records[i].id for i in rows]
+            walked = self._walking and rows
+            answers = self._walked(ids, reading) if walked else self._descended(ids, reading.strand, places, posterior)
             return Judged(_rows(records, rows, answers, reasons), rows, posterior)
 
     def vectors(self, records: Sequence[SequenceRecord], strand: Strand = "auto") -> NDArray[np.float32] | None:
@@ -175,8 +182,21 @@ class Predictor:
             members = [n.ranks(r) for n, r in zip(networks, readings, strict=True)]
             answers: list[Prediction] = labels.independent(RankScores.mean(members), ids, reading.strand)
             return _with_agreement(answers, [labels.independent(m, ids, reading.strand) for m in members])
+        if self._walking:
+            return self._walked(ids, reading)
         places = self._places(reading)
         return self._descended(ids, reading.strand, places, self._mean(places))
+
+    def _walked(self, ids: Sequence[str], reading: Reading) -> list[Prediction]:
+        """As `_descended`, asking only of the taxa passed."""
+        kin = {id(network.index): network.kin(reading) for network in self._indices}  # each index is searched once
+        walkers = [n.walker_of(_as_read_by(n.reader, reading), kin.get(id(n.index))) for n in self._walkers]
+
+        def answers(walker: Walker) -> list[Prediction]:
+            return list(walk.predictions(walk.descend(walker), ids, self._lineages, reading.strand))
+
+        found = answers(walkers[0] if len(walkers) == 1 else Mean(walkers))
+        return _gene_or_none(_with_agreement(found, [answers(w) for w in walkers] if len(walkers) > 1 else [[]]))
 
     def _places(self, reading: Reading) -> list[NDArray[np.float32]]:
         """Each model's (B, N)."""
@@ -197,10 +217,7 @@ class Predictor:
         if len(places) > 1:
             own = [descend(Posterior(self.taxonomy, p), ids, strands, self._lineages) for p in places]
             answers = _with_agreement(answers, own)
-        return [
-            unreadable(p.record_id, "looks to the model like no gene of its references") if p.novelty[0] > 0.5 else p
-            for p in answers
-        ]
+        return _gene_or_none(answers)
 
     def _refusal(self, record: SequenceRecord, kmers: int) -> str:
         """Why a record cannot be judged, or nothing."""
@@ -215,6 +232,12 @@ class Predictor:
         return ""
 
 
+def _gene_or_none(answers: Sequence[Prediction]) -> list[Prediction]:
+    """The answers, without names where the record is more probably none of the references' genes."""
+    reason = "looks to the model like no gene of its references"
+    return [unreadable(p.record_id, reason) if p.novelty[0] > 0.5 else p for p in answers]
+
+
 def _rows(
     records: Sequence[SequenceRecord], rows: Sequence[int], answers: Sequence[Prediction], reasons: Sequence[str]
 ) -> list[Prediction]:
@@ -225,7 +248,7 @@ def _rows(
 
 def _as_read_by(reader: KmerReader, reading: Reading) -> Reading:
     """The same reading for a model that counts other k-mers; the strand is the ensemble's."""
-    if reader.k == round(np.log(reading.counts_BV.shape[1]) / np.log(4)):
+    if reader.k == reading.k:
         return reading
     return replace(reader.read(reading.oriented, "forward"), sequences=reading.sequences, strand=reading.strand)
 
@@ -257,7 +280,7 @@ def _network(checkpoint: Checkpoint, running: dict[str, Any]) -> Network:
     kind = checkpoint.model.get("kind")
     try:
         if kind == "compact":
-            return CompactNetwork(checkpoint.tensors, checkpoint.taxonomy, checkpoint.calibration)
+            return CompactNetwork.kept(checkpoint.tensors, checkpoint.taxonomy, checkpoint.calibration)
         if kind == "nearest":
             return Nearest(checkpoint.tensors, checkpoint.taxonomy)
         if kind == "commonest":

@@ -101,13 +101,15 @@ def prepare(
     hidden_clades: float,
     seed: int,
     log: Log,
-) -> Prepared:
-    """References as a training wants them.
+    rounds: int = 1,
+) -> list[Prepared]:
+    """References as a training wants them, in each round with others set aside.
 
     Args:
         groups: by record id; records of one group are set aside together. Others stand alone.
         k: of the k-mers by which a reference's strand is told.
         hold_out, hidden_clades: shares of references set aside at random, and of each level's clades set aside whole.
+        rounds: none of those set aside at random in one is so in another.
 
     Raises:
         UserError: fewer than ten are usable.
@@ -124,14 +126,17 @@ def prepare(
         example = next(iter(full.homonyms))
         log(f"names borne by several taxa: {len(full.homonyms):,}, '{example}' for one; their paths keep them apart")
     random = np.random.default_rng(seed)
-    at_random = split.at_random([(groups or {}).get(i, i) for i in ids], hold_out, random)
     nodes = np.array([full.find(label)[0] for label in labels])
-    hidden = split.whole_clades(full, nodes, hidden_clades, random)
-    fitted = ~(at_random | hidden)
-    log(f"{fitted.sum():,} to fit, {(~fitted).sum():,} held out, {hidden.sum():,} of them in hidden clades")
-    tree = Taxonomy.from_lineages(compress(labels, fitted))
-    data = labelled(texts, labels, tree)
-    return Prepared(ids, texts, labels, full, tree, fitted, at_random & ~hidden, data, digest(ids, texts, labels))
+    of_all = digest(ids, texts, labels)
+    prepared = []
+    for at_random in split.in_turn([(groups or {}).get(i, i) for i in ids], hold_out, rounds, random):
+        hidden = split.whole_clades(full, nodes, hidden_clades, random)
+        fitted = ~(at_random | hidden)
+        log(f"{fitted.sum():,} to fit, {(~fitted).sum():,} held out, {hidden.sum():,} of them in hidden clades")
+        tree = Taxonomy.from_lineages(compress(labels, fitted))
+        data = labelled(texts, labels, tree)
+        prepared.append(Prepared(ids, texts, labels, full, tree, fitted, at_random & ~hidden, data, of_all))
+    return prepared
 
 
 def usable(sequences: Mapping[str, str], lineages: Mapping[str, Lineage], log: Log) -> list[str]:

@@ -15,13 +15,16 @@ from linnet.compact_lineage import CompactLineageNetwork
 from linnet.decode import LineageCache
 from linnet.families.proteins import ProteinModel, Views
 from linnet.gate_fitting import Lesson
-from linnet.neighbour_gate import Evidence, Gate
+from linnet.neighbour_evidence import Evidence
+from linnet.neighbour_gate import Gate
 from linnet.prediction import Prediction
 from linnet.protein_neighbours import ProteinIndex
 from linnet.protein_preparation import PreparedProteins
 
 BLOCK = 512
 """Proteins judged at once."""
+PASSES = 80
+"""Of the gate's fit."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +94,7 @@ def calibrated(
         if evidence:
             of = Evidence.join(evidence, [len(part.score) for part in parts])
             lesson = Lesson(joined.score, joined.start, of, joined.target, joined.level, record_S)
-            network.gate, unseen, member_S = gate_fitting.fit(lesson, seed)
+            network.gate, unseen, member_S = gate_fitting.fit(lesson, PASSES, seed)
             joined, member_P[record_S] = replace(joined, score=unseen), member_S
         network.calibration = calibrate.fit(joined, levels)
     network.calibration = replace(network.calibration, kmers=least)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.neighbour_gate import Kin
+from linnet.kin import Kin
 from linnet.residues import RESIDUES, codes
 from linnet.taxonomy import Taxonomy
 

@@ -9,7 +9,6 @@ the alignment over that of the protein with itself: 1 for a copy.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -17,8 +16,9 @@ import numpy as np
 import pyopal
 from numpy.typing import NDArray
 
+from linnet.kin import Hits
+from linnet.ragged import ranges
 from linnet.residues import RESIDUES, WordReader, codes, letters
-from linnet.sibling_groups import ranges
 
 WORDS = WordReader((4,), 20**4)
 MOST = 30
@@ -27,19 +27,6 @@ ALIGNED = 80
 """References that are aligned with a protein, the likest by words, for its neighbours to be found among them."""
 POSTINGS = 30_000
 """References looked at for a protein, through its rarest words first; those of one more word may come on top."""
-
-
-@dataclass(frozen=True, eq=False)
-class Hits:
-    """K references for each of B proteins, the likest first.
-
-    Attributes:
-        reference_BK: int64, their numbers, -1 after the last.
-        score_BK: float32, score of the alignment over that of the protein with itself; 0 after the last.
-    """
-
-    reference_BK: NDArray[np.int64]
-    score_BK: NDArray[np.float32]
 
 
 class ProteinIndex:

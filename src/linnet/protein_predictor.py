@@ -23,7 +23,8 @@ from linnet.records import SequenceRecord, as_records
 from linnet.released.taxoformer_names import Way
 from linnet.residues import WordReader, looks_like_bases
 from linnet.taxonomy import Taxon
-from linnet.walk import Fan, Walk, Walker
+from linnet.together import Mean, sharing
+from linnet.walk import Walk, Walker
 
 if TYPE_CHECKING:
     from linnet.families.protein_transformer import ProteinTransformer
@@ -79,7 +80,7 @@ class ProteinPredictor:
             raise UsageError(f"--search {search} asked of {what}", expected="one model converted from TaxoFormer",
                              remedy="Use descend, end or beam.")  # fmt: skip
         self.networks = [_network(c, device) for c in checkpoints]
-        self._indices = _shared([n for n in self.networks if isinstance(n, CompactLineageNetwork)])
+        self._indices = sharing([n for n in self.networks if isinstance(n, CompactLineageNetwork)])
         self.block = 256 if kinds == {"lineage"} else 16
         self.least = first.calibration.kmers
         known = [n for network in self.networks if (n := network.longest) is not None]
@@ -178,61 +179,6 @@ class ProteinPredictor:
             return "letters of bases; a protein model reads amino acids"
         residues = len(sequence) - sum(map(sequence.count, "X*-."))
         return f"{residues} residues; at least {self.least} are needed" if residues < self.least else ""
-
-
-class Mean:
-    """Several walkers as one: the mean of their probabilities of each way, as far as it has come.
-
-    A state holds each one's own, and how probable each finds the way so far: by these its next answer is weighed.
-    """
-
-    def __init__(self, walkers: Sequence[Walker]) -> None:
-        self.taxonomy, self.forced, self.walkers = walkers[0].taxonomy, walkers[0].forced, walkers
-
-    def begin(self) -> list[Any]:
-        states = zip(*(w.begin() for w in self.walkers), strict=True)
-        return [(state, np.zeros(len(self.walkers)), -1) for state in states]
-
-    def step(self, states: Sequence[Any], nodes: NDArray[np.int64]) -> tuple[Fan, list[Any]]:
-        steps = [w.step([s[0][m] for s in states], nodes) for m, w in enumerate(self.walkers)]
-        start = steps[0][0].start
-        before = np.array([_way(s, int(n), self.taxonomy) for s, n in zip(states, nodes, strict=True)])
-        log_FM = np.stack([np.asarray(fan.log_F, np.float64) for fan, _ in steps], 1)
-        sizes = np.diff(start)
-        joint = log_FM + np.repeat(before, sizes, axis=0)
-        log_F = np.logaddexp.reduce(joint, 1) - np.repeat(np.logaddexp.reduce(before, 1), sizes)
-        after = []
-        for r, node in enumerate(nodes.tolist()):
-            fans = log_FM[start[r] : start[r + 1]]
-            after.append((tuple(s[r] for _, s in steps), before[r], (node, fans)))
-        return Fan(log_F, start), after
-
-
-def _way(state: Any, node: int, taxonomy: Any) -> NDArray[np.float64]:
-    """ln of how probable each member finds the way to a taxon (members,)."""
-    _, before, came = state
-    if came == -1:
-        return np.asarray(before)
-    parent, fans = came
-    while int(taxonomy.parent[node]) != parent:  # passed without asking, from the child that was chosen
-        node = int(taxonomy.parent[node])
-    return np.asarray(before + fans[int(np.flatnonzero(taxonomy.children(parent) == node)[0])])
-
-
-def _shared(networks: Sequence[CompactLineageNetwork]) -> list[CompactLineageNetwork]:
-    """Networks with the same proteins to compare with are given one index of them, ready to be searched; one network of
-    each."""
-    firsts: list[CompactLineageNetwork] = []
-    for network in networks:
-        if network.index is None:
-            continue
-        same = (first.index for first in firsts if first.index and network.index.same(first.index))
-        if (index := next(same, None)) is not None:
-            network.index = index
-        else:
-            network.index.make_ready()
-            firsts.append(network)
-    return firsts
 
 
 def _network(checkpoint: Checkpoint, device: str) -> Network:

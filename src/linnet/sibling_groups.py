@@ -10,12 +10,6 @@ from numpy.typing import NDArray
 from linnet.taxonomy import Taxonomy
 
 
-def ranges(start: NDArray[np.integer], size: NDArray[np.integer]) -> NDArray[np.int64]:
-    """start[0], start[0] + 1 ... for size[0] numbers, then those of the next: ragged slices as one index."""
-    offset = np.cumsum(size) - size
-    return np.asarray(np.repeat(start - offset, size) + np.arange(int(size.sum())), np.int64)
-
-
 class SiblingGroups:
     """The M columns of a tree head over N taxa.
 

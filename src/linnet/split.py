@@ -24,10 +24,21 @@ def at_random(groups: Sequence[str], share: float, random: np.random.Generator) 
         groups: the group of each record. Records of one group (copies of a gene in one genome, say) are too
             alike to be on both sides.
     """
+    return in_turn(groups, share, 1, random)[0]
+
+
+def in_turn(groups: Sequence[str], share: float, times: int, random: np.random.Generator) -> list[NDArray[np.bool_]]:
+    """So many draws `at_random`, no group in two of them.
+
+    Args:
+        times: at most 1 / share.
+    """
     names, group = np.unique(np.array(groups), return_inverse=True)
-    chosen = np.zeros(len(names), bool)
-    chosen[random.permutation(len(names))[: round(len(names) * share)]] = True
-    return np.asarray(chosen[group])
+    order, size = random.permutation(len(names)), len(names) * share
+    turn = np.full(len(names), -1)
+    for number in range(times):
+        turn[order[round(number * size) : round((number + 1) * size)]] = number
+    return [np.asarray(turn[group] == number) for number in range(times)]
 
 
 def whole_clades(

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from linnet.losses import SoftTargets
 from linnet.prediction import Posterior
-from linnet.sibling_groups import SiblingGroups, ranges
+from linnet.ragged import ranges
+from linnet.sibling_groups import SiblingGroups
 from linnet.taxonomy import Taxonomy
 
 PLACES = 16

@@ -1,9 +1,9 @@
-"""Training: fit on most of the references, calibrate on the rest, then fit again on all of them."""
+"""Training: fit on most of the references and learn from what is said of the rest, several times; then fit on all."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 import linnet
-from linnet import calibrate, fitting
+from linnet import fitting
 from linnet.baselines import Commonest, Nearest
-from linnet.calibrate import Calibration, Steps
+from linnet.calibrate import Calibration
 from linnet.checkpoint import Checkpoint
-from linnet.compact import CompactNetwork
-from linnet.decode import LineageCache, descend
+from linnet.compact import CompactNetwork, kept_beside
 from linnet.errors import UserError, require
 from linnet.families import rrna
 from linnet.families.rrna import References
 from linnet.fitting import AfterPass, Keeping, Kept, Log, Recipe
+from linnet.gene_calibration import STEPS, Round, answers, ask, learn
+from linnet.gene_neighbours import GeneIndex
 from linnet.kmers import BLOCK, count_all, log_odds
 from linnet.losses import PathTargets, path_loss, soft_loss
 from linnet.model import Model
-from linnet.prediction import Posterior, Prediction
 from linnet.preparation import HeldOut, Labelled, digest_of_run, prepare, subset, usable, views
 from linnet.sibling_groups import SiblingGroups
 from linnet.taxonomy import Lineage, Taxonomy
@@ -39,15 +39,19 @@ class Config:
     model: rrna.Config = field(default_factory=rrna.Config)
     recipe: Recipe = field(
         default_factory=lambda: Recipe(
-            epochs=12, batch=256, learning_rate=3e-3, clip=1.0, schedule="one-cycle", precision="bf16"
+            epochs=8, batch=256, learning_rate=3e-3, clip=1.0, schedule="one-cycle", precision="bf16"
         )
     )
     hide: float = 0.1
     """Share of steps down the tree in which the right taxon is hidden and stopping is right."""
-    hold_out: float = 0.1
-    """Share of references set aside at random to calibrate and measure on."""
+    hold_out: float = 0.2
+    """Share of references set aside at random in each round, to calibrate and measure on."""
+    rounds: int = 5
+    """Networks fitted with other references set aside, to learn from what they say of these; measured is the first."""
     hidden_clades: float = 0.02
-    """Share of the clades of each level set aside whole, so that their taxa are new."""
+    """Share of the clades of each level set aside whole in each round, so that their taxa are new."""
+    neighbours: bool = True
+    """Keep the references with the model and weigh what those most like a read say of it."""
     refit: bool = True
     """Fit again on all references once calibrated; the calibration is kept."""
     seed: int = 42
@@ -56,6 +60,9 @@ class Config:
     def __post_init__(self) -> None:
         for name in ("hide", "hold_out", "hidden_clades"):
             require(0 <= getattr(self, name) <= 0.5, f"{name} {getattr(self, name)}", "0 to 0.5")
+        require(1 <= self.rounds <= 20, f"rounds {self.rounds}", "1 to 20")
+        expected = "hold_out times rounds at most 1"
+        require(self.rounds * self.hold_out < 1 + 1e-9, f"{self.rounds} rounds of hold_out {self.hold_out}", expected)
         require(0 <= self.seed < 2**32, f"seed {self.seed}", "0 to 4294967295")
 
 
@@ -91,7 +98,7 @@ def train(
         UserError: too few references to learn from.
     """
     keeping = keeping or Keeping()
-    prepared = prepare(
+    rounds = prepare(
         sequences,
         lineages,
         groups,
@@ -100,21 +107,39 @@ def train(
         hidden_clades=config.hidden_clades,
         seed=config.seed if split_seed is None else split_seed,
         log=log,
+        rounds=config.rounds,
     )
-    fitted, tree, data = prepared.fitted, prepared.tree, prepared.data
-    of = digest_of_run(prepared.digest, asdict(config), fitted)
-    kept = keeping.file(f"seed-{config.seed}.first", of)
-    checked = subset(data, prepared.natural) if after_pass else None
-    model = fit(subset(data, fitted), tree, config, log, kept, teach, checked, after_pass)
-    calibration, seen = _calibrate(model, subset(data, ~fitted), prepared.natural[~fitted], config, log)
-    network = CompactNetwork(model.tensors(), tree, calibration)
-    held_out = prepared.held_out(_predict(network, tree, prepared.held_ids, seen))
+
+    def fitted(data: Labelled, tree: Taxonomy, name: str, of: str, **more: Any) -> tuple[Model, CompactNetwork]:
+        model = fit(data, tree, config, log, keeping.file(f"seed-{config.seed}.{name}", of), teach, **more)
+        index = GeneIndex.of(data.sequences, data.nodes) if config.neighbours else None
+        return model, CompactNetwork(model.tensors(), tree, index=index)
+
+    first, views, random = rounds[0], config.model.views, np.random.default_rng(config.seed + 2)
+    of = digest_of_run(first.digest, asdict(config), first.fitted)
+    held = subset(first.data, first.natural) if after_pass else None
+    measured: CompactNetwork | None = None
+    said: list[Round] = []
+    for number, prepared in enumerate(rounds, 1):
+        log(f"round {number} of {len(rounds)}")
+        more = {"held": held, "after_pass": after_pass} if number == 1 else {}
+        data = subset(prepared.data, prepared.fitted)
+        model_now, network = fitted(data, prepared.tree, f"round-{number}", of, **more)
+        if not prepared.fitted.all():
+            said.append(ask(network, prepared, views, STEPS // len(rounds), random))
+        if measured is None:
+            model, measured, index = model_now, network, network.index
+    assert measured is not None  # there is a round
+    tree, levels = first.tree, SiblingGroups(first.full).levels
+    learnt = learn(said, len(first.ids), levels, views.shortest, config.seed)
+    log(f"calibrated on {sum(len(r.steps.target) for r in said):,} steps of held-out references")
+    held_out = first.held_out(list(answers(measured, learnt, first, views, random)))
     if config.refit:
-        log(f"fitting again on all {len(fitted):,}")
-        tree = prepared.full
-        kept = keeping.file(f"seed-{config.seed}.again", of)
-        model = fit(prepared.everything(), tree, config, log, kept, teach)
-        calibration = calibration.stretch(SiblingGroups(tree).levels)
+        log(f"fitting again on all {len(first.ids):,}")
+        tree = first.full
+        model, network = fitted(first.everything(), tree, "again", of)
+        index = network.index
+    calibration = learnt.calibration.stretch(SiblingGroups(tree).levels)
     return (
         Checkpoint(
             model={
@@ -126,13 +151,13 @@ def train(
                 "linnet": linnet.__version__,
                 "torch": torch.__version__,
             },
-            tensors=model.tensors(),
+            tensors={**model.tensors(), **kept_beside(index, learnt.gate)},
             taxonomy=tree,
             calibration=calibration,
             origin={
-                "references": len(fitted),
+                "references": len(first.ids) if config.refit else int(first.fitted.sum()),
                 "taxa": len(tree),
-                "references_sha256": prepared.digest,
+                "references_sha256": first.digest,
             },
         ),
         held_out,
@@ -234,42 +259,3 @@ class CompactLesson:
                 scores = self.model(self.model.encoder.collate(seen))
             total += float(path_loss(scores, PathTargets.of(self.targets, nodes, new))) * len(seen)
         return total / len(rows)
-
-
-# ---------------------------------------------------------------------- held-out records
-
-
-def _calibrate(
-    model: Model,
-    data: Labelled,
-    natural: NDArray[np.bool_],
-    config: Config,
-    log: Log,
-) -> tuple[Calibration, list[str]]:
-    """Calibration from views of held-out records, decoys among them; and views without decoys, to measure on."""
-    random = np.random.default_rng(config.seed + 2)
-    references = References(data.sequences, config.model.views)
-    network = CompactNetwork(model.tensors(), model.head.groups.taxonomy)
-    everything = np.arange(len(data.nodes))
-    parts = []
-    for a in range(0, len(everything), BLOCK):
-        block = everything[a : a + BLOCK]
-        seen, nodes, new = views(references, data, block, random)
-        reading = network.reader.read(seen, "forward")
-        scores = network.scores(reading.counts_BV)
-        parts.append(Steps.of(network.groups, scores, reading.kmers_B, nodes, new, natural[block] | (nodes == 0)))
-    levels = network.groups.levels
-    calibration = calibrate.fit(Steps.join(parts), levels) if parts else Calibration.none(levels)
-    log(f"calibrated on {len(everything):,} held-out references")
-    seen = [references.draw(int(i), random) for i in everything]
-    return replace(calibration, kmers=config.model.views.shortest // 2), seen
-
-
-def _predict(network: CompactNetwork, tree: Taxonomy, ids: Sequence[str], views: Sequence[str]) -> list[Prediction]:
-    lineages = LineageCache(tree)
-    predictions: list[Prediction] = []
-    for a in range(0, len(ids), BLOCK):
-        reading = network.reader.read(views[a : a + BLOCK], "forward")
-        posterior = Posterior(tree, network.place(reading))
-        predictions += descend(posterior, ids[a : a + BLOCK], reading.strand, lineages)
-    return predictions

@@ -92,7 +92,7 @@ def train(
         UserError: too few references to learn from; a `start` that is no network over tokens.
     """
     device, keeping = devices.own(device), keeping or Keeping()
-    prepared = prepare(
+    (prepared,) = prepare(
         sequences,
         lineages,
         groups,
@@ -300,5 +300,3 @@ def _tokenizer(config: Config, json: str | None, texts: Sequence[str]) -> Tokeni
 def _vocabulary(tokenizer: Tokenizer) -> str | None:
     """Text of its `tokenizer.json`, where it has one."""
     return tokenizer.json if isinstance(tokenizer, Pieces) else None
-
-

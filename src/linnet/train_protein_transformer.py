@@ -262,9 +262,7 @@ def of_like_length(
     return np.concatenate([runs.ravel(), rows[full:]])
 
 
-def _calibrate(
-    model: ProteinTransformer, prepared: PreparedProteins, config: Config
-) -> tuple[Calibration, list[str]]:
+def _calibrate(model: ProteinTransformer, prepared: PreparedProteins, config: Config) -> tuple[Calibration, list[str]]:
     """Calibration on views of held-out proteins, decoys among them; and views without decoys, to measure on."""
     random = np.random.default_rng(config.seed + 2)
     views, levels = config.views, len(model.taxonomy.level_bounds) - 2

@@ -38,7 +38,9 @@ def read(path: Path) -> dict[str, Any]:
             state: dict[str, Any] = _put_back(json.loads((file.metadata() or {})["values"]), tensors)
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise UserError(
-            f"cannot be read ({error})", where=str(path), expected="an unfinished training",
+            f"cannot be read ({error})",
+            where=str(path),
+            expected="an unfinished training",
             remedy="Delete it: this training then begins anew.",
         ) from error
     return state

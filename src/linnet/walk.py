@@ -8,6 +8,7 @@ probability that the organism lies in a clade, and those of stopping sum to 1 ov
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -168,16 +169,21 @@ def beam(walker: Walker, width: int) -> list[list[Walk]]:
     return ended
 
 
-def predictions(walks: Sequence[Walk], ids: Sequence[str], lineages: LineageCache) -> Iterator[Prediction]:
+def predictions(
+    walks: Sequence[Walk], ids: Sequence[str], lineages: LineageCache, strands: Sequence[str] | None = None
+) -> Iterator[Prediction]:
     """Uncut predictions of walks: confidence is the probability of each clade, novelty that of stopping there."""
-    for walk, id in zip(walks, ids, strict=True):
-        sure = np.minimum.accumulate(np.minimum(np.exp((0.0, *walk.clade)), 1.0))  # sums round: never let them rise
-        novelty = sure * np.exp(walk.stop)
-        if not lineages.taxonomy.child_count[walk.node]:
+    leaf = lineages.taxonomy.child_count == 0
+    for walk, id, strand in zip(walks, ids, strands or "." * len(walks), strict=True):
+        sure, least = [1.0], 1.0
+        for log_p in walk.clade:
+            least = min(least, math.exp(log_p))  # sums round: never let them rise
+            sure.append(least)
+        novelty = [p * math.exp(log_p) for p, log_p in zip(sure, walk.stop, strict=True)]
+        if leaf[walk.node]:
             novelty[-1] = 0.0
         depth = len(walk.nodes)
-        lineage = lineages[walk.node]
-        yield Prediction(id, lineage, tuple(sure[1:].tolist()), tuple(novelty.tolist()), depth, Stopped.NAMED)
+        yield Prediction(id, lineages[walk.node], tuple(sure[1:]), tuple(novelty), depth, Stopped.NAMED, strand)
 
 
 # ---------------------------------------------------------------------- steps

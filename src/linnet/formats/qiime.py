@@ -10,12 +10,13 @@ empty (`f__`), as Greengenes and SILVA do. A record without a name is `Unassigne
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import TextIO
 
 from linnet.errors import UserError
 from linnet.lineages import parse_lineage
 from linnet.prediction import Prediction, foreign
-from linnet.taxonomy import canonical
+from linnet.taxonomy import Lineage, canonical
 
 _PREFIXES = ("d__", "p__", "c__", "o__", "f__", "g__", "s__")
 
@@ -24,11 +25,15 @@ def write(predictions: Iterable[Prediction], file: TextIO) -> None:
     """Confidence is that of the deepest name kept."""
     file.write("Feature ID\tTaxon\tConfidence\n")
     for prediction in predictions:
-        names = ["" if t is None else t.name for t in canonical(prediction.kept)]
-        while names and not names[-1]:
-            names.pop()
-        taxon = "; ".join(p + n for p, n in zip(_PREFIXES, names, strict=False)) or "Unassigned"
-        file.write(f"{prediction.record_id}\t{taxon}\t{prediction.kept_confidence:.4f}\n")
+        file.write(f"{prediction.record_id}\t{_taxon(prediction.kept)}\t{prediction.kept_confidence:.4f}\n")
+
+
+@lru_cache(maxsize=1 << 14)
+def _taxon(kept: Lineage) -> str:
+    names = ["" if t is None else t.name for t in canonical(kept)]
+    while names and not names[-1]:
+        names.pop()
+    return "; ".join(p + n for p, n in zip(_PREFIXES, names, strict=False)) or "Unassigned"
 
 
 def recognises(line: str) -> bool:

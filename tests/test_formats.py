@@ -134,7 +134,11 @@ def test_a_damaged_line_is_named(tmp_path: Path, change: dict[str, object]) -> N
         formats.read_predictions(path)
 
 
-TREE = (*lineage('Bacteria;50 %s off;C "d";O\\;é'), Taxon("no rank", "x\ty, z"), Taxon("species", "S", 562))
+TREE = (*lineage('Bacteria;50 %s off;C "d";O\\;é'), Taxon("no rank", "x"), Taxon("species", "S", 562))
+IDS = st.one_of(
+    st.sampled_from(["r", 'a"b', "a\tb", "a,b", "a\nb"]),
+    st.text(st.characters(codec="utf-8", exclude_characters="\r"), min_size=1),
+)
 PROBABILITIES = st.one_of(
     st.floats(0, 1),
     st.sampled_from([1e-7, 5e-7, 1.5e-6, 9.99995e-5, 0.0001, 0.9999995, 0.25, 2**-20]),
@@ -145,7 +149,7 @@ ANY = st.builds(
         id, TREE[:depth], tuple(p[:depth]) if sure else (), tuple(p[7 : 8 + depth]), min(cut, depth), why,
         agreement=tuple(p[:depth]) if cut % 2 else (), flags=(id,) if cut % 3 else (),
     ),
-    st.text(st.characters(codec="utf-8", exclude_characters="\r"), min_size=1), st.integers(0, 7), st.integers(0, 7),
+    IDS, st.integers(0, 7), st.integers(0, 7),
     st.lists(PROBABILITIES, min_size=15, max_size=15), st.booleans(), st.sampled_from(Stopped),
 )  # fmt: skip
 
@@ -176,6 +180,7 @@ def test_tables_are_quoted_as_the_library_does(name: str, delimiter: str, predic
     rows = list(csv.reader(io.StringIO(file.getvalue(), newline=""), delimiter=delimiter))
     csv.writer(again, delimiter=delimiter, lineterminator="\n").writerows(rows)
     assert file.getvalue() == again.getvalue()
+    assert {len(row) for row in rows} == {len(rows[0])}
     assert [row[0] for row in rows[1:]] == [p.record_id for p in predictions]
     assert [[float(x) for x in row[10:17] if x] for row in rows[1:]] == [
         [round(p.confidence[i], 6) for i in range(len(p.lineage)) if i != 5] for p in predictions

@@ -29,7 +29,7 @@ from wang import MOTHUR, MOTHUR_UNEVEN, RDP
 import linnet
 
 HERE = Path(__file__).parent
-QUICK_TRAINING = ("--epochs", "6", "--no-refit")
+QUICK_TRAINING = ("--rounds", "1", "--no-refit")
 RANK_LETTERS = "dpcofgs"
 KRAKEN_RANKS = ("superkingdom", "phylum", "class", "order", "family", "genus", "species")
 
@@ -39,7 +39,7 @@ KRAKEN_RANKS = ("superkingdom", "phylum", "class", "order", "family", "genus", "
 def _linnet_train(kind: str) -> Callable[[Model], list[str]]:
     def command(model: Model) -> list[str]:
         files = ["--sequences", str(model.references), "--taxonomy", str(model.taxonomy)]
-        how = ["--encoder", kind, "--threads", "2", "--seed", str(model.seed)]
+        how = ["--encoder", kind, "--threads", "1", "--seed", str(model.seed)]
         less = QUICK_TRAINING if model.quick else ()
         return [*_linnet("train", "rrna"), *files, "--out", str(model.folder / "model"), *how, *less]
 

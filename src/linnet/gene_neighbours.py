@@ -17,12 +17,14 @@ from linnet.kin import Hits
 from linnet.kmers import Reading, encode
 from linnet.machine_code import compiled
 
-MOST = 16
+MOST = 24
 """Neighbours of a read."""
-COMPARED = 24
-"""References that are compared with a read, for its neighbours to be found among them."""
-POSTINGS = 2000
-"""References looked at for a read, through its rarest words first; those of the first word count in any case."""
+COMPARED = 24, 64
+"""References that are compared with a read, for its neighbours to be found among them: at least, and at most. Of a read
+of many words a quarter of their number."""
+POSTINGS = 2000, 35
+"""References looked at for a read, through its rarest words first: at least, and for each of its words. Those of the
+first word count in any case."""
 WORD, BITS = 16, 20
 """Bases of a word; bits of the number that it is known by."""
 K = 8
@@ -161,7 +163,7 @@ def _search(
     shared_R, some = np.zeros(references, np.int32), np.empty(references, np.int32)
     mark_V, last = np.zeros(4**K, np.uint8), 4**K - 1
     seeds, sizes = np.empty(_SEEDS, np.int64), np.zeros(_SEEDS + 1, np.int64)
-    candidates = np.empty(COMPARED, np.int64)
+    candidates = np.empty(COMPARED[1], np.int64)
     for b in range(reads):
         # the read's words, the rarest first, and its k-mers
         n, distinct, word, run = 0, 0, 0, 0
@@ -178,6 +180,8 @@ def _search(
                     seeds[n] = ((first[number + 1] - first[number]) << BITS) | number
                     n += 1
         rarest = np.sort(seeds[:n])
+        enough = max(POSTINGS[0], POSTINGS[1] * n)
+        compared = min(max(COMPARED[0], n // 4), COMPARED[1])
 
         # the references that share them
         met, looked, before = 0, 0, -1
@@ -185,7 +189,7 @@ def _search(
             number, size = rarest[j] & ((1 << BITS) - 1), rarest[j] >> BITS
             if number == before:
                 continue
-            if looked and looked + size > POSTINGS:
+            if looked and looked + size > enough:
                 break
             before, looked = number, looked + size
             for p in range(first[number], first[number + 1]):
@@ -200,17 +204,17 @@ def _search(
         # those that share most
         for m in range(met):
             sizes[shared_R[some[m]]] += 1
-        least, enough = n, sizes[n]
-        while least > 1 and enough + sizes[least - 1] <= COMPARED:
+        least, many = n, sizes[n]
+        while least > 1 and many + sizes[least - 1] <= compared:
             least -= 1
-            enough += sizes[least]
+            many += sizes[least]
         chosen = 0
         for m in range(met):
-            if shared_R[some[m]] >= least and chosen < COMPARED:
+            if shared_R[some[m]] >= least and chosen < compared:
                 candidates[chosen] = some[m]
                 chosen += 1
         for m in range(met):
-            if shared_R[some[m]] == least - 1 and chosen < COMPARED:
+            if shared_R[some[m]] == least - 1 and chosen < compared:
                 candidates[chosen] = some[m]
                 chosen += 1
         for m in range(met):

@@ -25,7 +25,9 @@ def other_model(genes, tiny_config, tmp_path_factory) -> Path:  # type: ignore[n
     from linnet import train
 
     folder = tmp_path_factory.mktemp("model") / "other"
-    model, _ = train.train(*genes, replace(tiny_config, seed=7, neighbours=False, recipe=replace(tiny_config.recipe, epochs=2)))
+    model, _ = train.train(
+        *genes, replace(tiny_config, seed=7, neighbours=False, recipe=replace(tiny_config.recipe, epochs=2))
+    )
     checkpoint.save(model, folder)
     return folder
 

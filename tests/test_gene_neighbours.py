@@ -12,7 +12,8 @@ from linnet.kmers import KmerReader, Reading, count_all, log_odds
 from linnet.records import reverse_complement
 
 GENES = list(evolved_genes()[0].values())
-INDEX = GeneIndex.of(GENES, np.arange(len(GENES)))
+IDS = list(evolved_genes()[0])
+INDEX = GeneIndex.of(GENES, np.arange(len(GENES)), IDS)
 READER = KmerReader(log_odds(count_all(GENES, 5)))
 
 
@@ -88,7 +89,7 @@ def test_an_index_comes_back_from_its_arrays() -> None:
     tensors = INDEX.tensors()
     assert tensors["index.bases"].nbytes == -(-sum(map(len, GENES)) // 4)
     back = GeneIndex.from_tensors(tensors)
-    assert back.same(INDEX) and len(back) == len(GENES)
+    assert back.same(INDEX) and len(back) == len(GENES) and list(back.ids) == IDS
     query = read(GENES[8][:200])
     assert np.array_equal(back.search(query).reference_BK, INDEX.search(query).reference_BK)
     assert not GeneIndex.of(GENES[:-1], np.arange(len(GENES) - 1)).same(INDEX)

@@ -131,12 +131,11 @@ def right(lesson: Lesson, score: NDArray[np.float32]) -> float:
 
 @pytest.fixture
 def shorter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_fitting, "EPOCHS", 25)
     monkeypatch.setattr(gate_fitting, "BATCH", 128)
 
 
 def test_what_neighbours_say_is_learnt_and_holds_for_others(shorter: None) -> None:
-    gate, *_ = gate_fitting.fit(some_lesson(3), 1)
+    gate, *_ = gate_fitting.fit(some_lesson(3), 25, 1)
     other = some_lesson(4)
     assert right(other, other.net_F) < 0.4
     assert right(other, gate.scores(other.net_F, other.start, other.evidence, other.level_S)) > 0.9
@@ -165,12 +164,12 @@ def test_numpy_scores_as_torch_does() -> None:
 
 def test_unseen_scores_come_from_members_that_have_not_seen_the_protein(shorter: None) -> None:
     lesson = some_lesson(7, 300)
-    _, unseen, member = gate_fitting.fit(lesson, 1)
+    _, unseen, member = gate_fitting.fit(lesson, 25, 1)
     turned = lesson.target_S.copy()
     size = np.diff(lesson.start)
     turned[:2] = (turned[:2] + 1) % size[:2]  # the first protein learns another answer
     changed = Lesson(lesson.net_F, lesson.start, lesson.evidence, turned, lesson.level_S, lesson.record_S)
-    _, after, _ = gate_fitting.fit(changed, 1)
+    _, after, _ = gate_fitting.fit(changed, 25, 1)
     assert all(len(np.unique(member[lesson.record_S == record])) == 1 for record in range(150))
     same = np.repeat(lesson.record_S == 0, size)
     np.testing.assert_array_equal(unseen[same], after[same])

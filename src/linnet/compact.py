@@ -73,15 +73,11 @@ class CompactNetwork:
         """
         return GeneWalker(self, self.vectors(reading), reading.kmers_B, kin or self.kin(reading))
 
-    def kin(self, reading: Reading, hidden_R: NDArray[np.bool_] | None = None) -> Kin | None:
-        """The sequences' neighbours among the references, where the model keeps any.
-
-        Args:
-            hidden_R: references to be passed over.
-        """
+    def kin(self, reading: Reading) -> Kin | None:
+        """The sequences' neighbours among the references, where the model keeps any."""
         if self.index is None:
             return None
-        return Kin.of(self.index.search(reading, hidden_R), self._way_RD, reading.lengths_B)
+        return Kin.of(self.index.search(reading), self._way_RD, reading.lengths_B)
 
     def place(self, reading: Reading) -> NDArray[np.float32]:
         """float32 (B, N): the posterior over places in the tree."""

@@ -43,31 +43,40 @@ class GeneIndex:
             ACGT reads as A.
         start: int64 (R + 1,), the base at which each begins.
         nodes: int32 (R,), the taxon of each.
+        ids: of each; () where they do not matter.
     """
 
-    def __init__(self, quad_Q: NDArray[np.uint8], start: NDArray[np.int64], nodes: NDArray[np.int32]) -> None:
-        self.quad_Q, self.start, self.nodes = quad_Q, start, nodes
+    def __init__(
+        self,
+        quad_Q: NDArray[np.uint8],
+        start: NDArray[np.int64],
+        nodes: NDArray[np.int32],
+        ids: Sequence[str] = (),
+    ) -> None:
+        self.quad_Q, self.start, self.nodes, self.ids = quad_Q, start, nodes, ids
         self._one_in = max(ONE_IN, round(int(start[-1]) / WORDS_KEPT))
 
     @classmethod
-    def of(cls, sequences: Sequence[str], nodes: NDArray[np.integer]) -> GeneIndex:
+    def of(cls, sequences: Sequence[str], nodes: NDArray[np.integer], ids: Sequence[str] = ()) -> GeneIndex:
         code_L, lengths = encode(sequences)
         code_L[code_L > 3] = 0
         quads = np.concatenate([code_L, np.zeros(-len(code_L) % 4, np.uint8)]).reshape(-1, 4)
         packed = quads[:, 0] | quads[:, 1] << 2 | quads[:, 2] << 4 | quads[:, 3] << 6
-        return cls(packed, np.concatenate([[0], np.cumsum(lengths)]), nodes.astype(np.int32))
+        return cls(packed, np.concatenate([[0], np.cumsum(lengths)]), nodes.astype(np.int32), ids)
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[np.generic]]) -> GeneIndex:
         """From what `tensors` gave."""
         quad_Q, lengths, nodes = (np.asarray(tensors[f"index.{name}"]) for name in ("bases", "lengths", "nodes"))
         start = np.concatenate([[0], np.cumsum(lengths.astype(np.int64))])
-        return cls(quad_Q.astype(np.uint8), start, nodes.astype(np.int32))
+        ids = np.asarray(tensors["index.ids"], np.uint8).tobytes().decode().split("\n") if len(nodes) else []
+        return cls(quad_Q.astype(np.uint8), start, nodes.astype(np.int32), ids)
 
     def tensors(self) -> dict[str, NDArray[np.generic]]:
         """Arrays by name, as a checkpoint keeps them."""
         lengths = np.diff(self.start).astype(np.int32)
-        return {"index.bases": self.quad_Q, "index.lengths": lengths, "index.nodes": self.nodes}
+        ids = np.frombuffer("\n".join(self.ids).encode(), np.uint8)
+        return {"index.bases": self.quad_Q, "index.lengths": lengths, "index.nodes": self.nodes, "index.ids": ids}
 
     def same(self, other: GeneIndex) -> bool:
         """Whether another is of the same genes in the same order."""
@@ -77,16 +86,11 @@ class GeneIndex:
     def __len__(self) -> int:
         return len(self.nodes)
 
-    def search(self, reading: Reading, hidden_R: NDArray[np.bool_] | None = None) -> Hits:
-        """The references likest to each read, MOST at most; of equals the first.
-
-        Args:
-            hidden_R: references to be passed over.
-        """
-        hidden = np.zeros(len(self), bool) if hidden_R is None else hidden_R
+    def search(self, reading: Reading) -> Hits:
+        """The references likest to each read, MOST at most; of equals the first."""
         first, posting = self._postings
         query = reading.code_L, reading.start
-        return Hits(*_search(*query, self.quad_Q, self.start, first, posting, self._one_in, hidden))
+        return Hits(*_search(*query, self.quad_Q, self.start, first, posting, self._one_in))
 
     def make_ready(self) -> None:
         """Build now what the first search would: threads that come to it together would each do so."""
@@ -154,7 +158,6 @@ def _search(
     first: NDArray[np.int64],
     posting: NDArray[np.int32],
     one_in: int,
-    hidden_R: NDArray[np.bool_],
 ) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """`GeneIndex.search`, one read after another."""
     reads, references = len(read_start) - 1, len(start) - 1
@@ -194,8 +197,6 @@ def _search(
             before, looked = number, looked + size
             for p in range(first[number], first[number + 1]):
                 r = posting[p]
-                if hidden_R[r]:
-                    continue
                 if shared_R[r] == 0:
                     some[met] = r
                     met += 1

@@ -28,14 +28,14 @@ class Kin:
     """Neighbours of B records, with their ways down the tree.
 
     Attributes:
+        hits: the neighbours.
         way_BKD: int32, the taxon at each depth that a neighbour lies in, -1 below its label; of no account after the
             last neighbour.
-        score_BK: float32, 0 after the last neighbour.
         length_B: float32, ln(letters / 400) of the records.
     """
 
+    hits: Hits
     way_BKD: NDArray[np.int32]
-    score_BK: NDArray[np.float32]
     length_B: NDArray[np.float32]
 
     @classmethod
@@ -45,7 +45,12 @@ class Kin:
         lengths: letters of the records.
         """
         of_length = np.log(np.maximum(lengths, 1) / 400).astype(np.float32)
-        return cls(way_RD[hits.reference_BK], hits.score_BK, of_length)
+        return cls(hits, way_RD[hits.reference_BK], of_length)
+
+    @property
+    def score_BK(self) -> NDArray[np.float32]:
+        """float32 (B, K), 0 after the last neighbour."""
+        return self.hits.score_BK
 
 
 def ways(nodes: NDArray[np.integer], tree: Taxonomy) -> NDArray[np.int32]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,20 @@ class Posterior:
         return sums
 
 
+class Neighbour(NamedTuple):
+    """A reference that is like a record.
+
+    Attributes:
+        reference: its id.
+        likeness: 1 for a copy (of genes: `gene_neighbours`).
+        lineage: its names, joined by ';'; empty where only its id is known.
+    """
+
+    reference: str
+    likeness: float
+    lineage: str = ""
+
+
 @dataclass(frozen=True, slots=True)
 class Prediction:
     """The most probable lineage of one record, whole, and how much of it is kept.
@@ -70,6 +85,7 @@ class Prediction:
         reason: a sentence where the record has no name.
         agreement: of several models' answer, the share of them whose own path passes each taxon; else ().
         flags: what is unusual about the record (of proteins: `protein_flags`).
+        neighbours: the references most like it, where they were asked for.
     """
 
     record_id: str
@@ -82,6 +98,7 @@ class Prediction:
     reason: str = ""
     agreement: tuple[float, ...] = ()
     flags: tuple[str, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
 
     @property
     def kept(self) -> Lineage:
@@ -111,7 +128,7 @@ class Prediction:
             return self
         return Prediction(  # in half the time of `replace`
             self.record_id, self.lineage, self.confidence, self.novelty, cut, stopped, self.strand, reason,
-            self.agreement, self.flags,
+            self.agreement, self.flags, self.neighbours,
         )  # fmt: skip
 
     def _nameless(self, stopped: Stopped, minimum: float) -> str:

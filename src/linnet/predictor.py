@@ -19,8 +19,9 @@ from linnet.checkpoint import Checkpoint, check_one_tree
 from linnet.compact import CompactNetwork
 from linnet.decode import LineageCache, descend
 from linnet.errors import UsageError, UserError, torch_for
+from linnet.kin import Kin
 from linnet.kmers import BLOCK, KmerReader, Reading, Strand
-from linnet.prediction import DEFAULT_CONFIDENCE, Posterior, Prediction, unreadable
+from linnet.prediction import DEFAULT_CONFIDENCE, Neighbour, Posterior, Prediction, unreadable
 from linnet.protein_predictor import KINDS, ProteinPredictor, Search
 from linnet.rank_scores import RankScores
 from linnet.records import SequenceRecord, as_records
@@ -68,6 +69,8 @@ class Predictor:
 
     Args:
         checkpoints: the models; their posteriors, or with `ranks="published"` their ranks' probabilities, are averaged.
+        neighbours: how many of the references most like a record are told with its prediction; of an ensemble those of
+            its first model.
         running: settings of models that need torch (`network.Running`): letters, precision, device.
 
     Attributes:
@@ -78,7 +81,7 @@ class Predictor:
             that does not answer each rank by itself.
     """
 
-    def __init__(self, *checkpoints: Checkpoint, ranks: Ranks = "lineage", **running: Any) -> None:
+    def __init__(self, *checkpoints: Checkpoint, ranks: Ranks = "lineage", neighbours: int = 0, **running: Any) -> None:
         self.checkpoints, self.checkpoint = checkpoints, checkpoints[0]
         self.taxonomy, self.ranks = self.checkpoint.taxonomy, ranks
         check_one_tree(checkpoints)
@@ -98,6 +101,13 @@ class Predictor:
         self._walkers = [n for n in self._networks if isinstance(n, CompactNetwork)]
         self._walking = len(self._walkers) == len(self._networks)
         self._indices = sharing(self._walkers)
+        self._neighbours = neighbours
+        if neighbours and not (self._walking and self._walkers[0].index):
+            raise UsageError(
+                f"{neighbours} neighbours asked of a model that keeps no references",
+                expected="a compact model of genes, as 'linnet train rrna' makes them",
+                remedy="Leave out --neighbours, or train a model again.",
+            )
         self._lineages = LineageCache(self.taxonomy)
         self.block = 32 if networks else BLOCK
         self._blas = ThreadpoolController()
@@ -196,7 +206,28 @@ class Predictor:
             return list(walk.predictions(walk.descend(walker), ids, self._lineages, reading.strand))
 
         found = answers(walkers[0] if len(walkers) == 1 else Mean(walkers))
-        return _gene_or_none(_with_agreement(found, [answers(w) for w in walkers] if len(walkers) > 1 else [[]]))
+        if len(walkers) > 1:
+            found = _with_agreement(found, [answers(w) for w in walkers])
+        if self._neighbours:
+            found = [replace(p, neighbours=near) for p, near in zip(found, self._near(walkers[0].kin), strict=True)]
+        return _gene_or_none(found)
+
+    def _near(self, kin: Kin | None) -> list[tuple[Neighbour, ...]]:
+        """The references most like each record."""
+        index = self._walkers[0].index
+        assert index is not None and kin is not None  # asked for only where there are any
+        return [
+            tuple(
+                Neighbour(index.ids[r], float(score), ";".join(t.name for t in self._lineages[int(index.nodes[r])]))
+                for r, score in zip(references, scores, strict=True)
+                if r >= 0
+            )
+            for references, scores in zip(
+                kin.hits.reference_BK[:, : self._neighbours].tolist(),
+                kin.score_BK[:, : self._neighbours].tolist(),
+                strict=True,
+            )
+        ]
 
     def _places(self, reading: Reading) -> list[NDArray[np.float32]]:
         """Each model's (B, N)."""
@@ -302,13 +333,18 @@ def _network(checkpoint: Checkpoint, running: dict[str, Any]) -> Network:
 
 
 def load(
-    *models: str | Path, ranks: Ranks = "lineage", search: Search = "descend", **running: Any
+    *models: str | Path,
+    ranks: Ranks = "lineage",
+    search: Search = "descend",
+    neighbours: int = 0,
+    **running: Any,
 ) -> Predictor | ProteinPredictor:
     """Model folders, one or an ensemble, or without any the model that comes with the package.
 
     Args:
         models: a model folder, a folder of them, which is an ensemble, or `rrna` or `proteins`.
-        ranks, running: of models of genes, as for `Predictor`; models of proteins that torch runs have the device.
+        ranks, neighbours, running: of models of genes, as for `Predictor`; models of proteins that torch runs have the
+            device.
         search: of models of proteins, as for `ProteinPredictor`.
 
     Raises:
@@ -320,13 +356,15 @@ def load(
     if kinds == {False}:
         if search != "descend":
             raise UsageError(f"--search {search} asked of a model of genes", expected="a model of proteins")
-        return Predictor(*loaded, ranks=ranks, **running)
+        return Predictor(*loaded, ranks=ranks, neighbours=neighbours, **running)
     if len(kinds) > 1:
         raise UserError("models of genes and of proteins together", expected="an ensemble's models to read the same")
     used = {"device"} if any(c.model["kind"] != "lineage" for c in loaded) else set()
     needless = [n for n, value in _USUAL.items() if n not in used and running.get(n, value) != value]
-    if needless or ranks != "lineage":
-        raise UsageError(f"--{(needless or ['ranks'])[0]} asked of a model of proteins", remedy="Leave it out.")
+    if ranks != "lineage" or neighbours:
+        needless += ["neighbours" if neighbours else "ranks"]
+    if needless:
+        raise UsageError(f"--{needless[0]} asked of a model of proteins", remedy="Leave it out.")
     return ProteinPredictor(*loaded, search=search, device=running.get("device", "cpu"))
 
 

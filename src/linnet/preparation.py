@@ -77,6 +77,10 @@ class Prepared:
     def held_ids(self) -> list[str]:
         return list(compress(self.ids, ~self.fitted))
 
+    @property
+    def fitted_ids(self) -> list[str]:
+        return list(compress(self.ids, self.fitted))
+
     def everything(self) -> Labelled:
         """All, by nodes of `full`."""
         return labelled(self.texts, self.labels, self.full)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -110,9 +110,11 @@ def train(
         rounds=config.rounds,
     )
 
-    def fitted(data: Labelled, tree: Taxonomy, name: str, of: str, **more: Any) -> tuple[Model, CompactNetwork]:
+    def fitted(
+        data: Labelled, tree: Taxonomy, ids: Sequence[str], name: str, of: str, **more: Any
+    ) -> tuple[Model, CompactNetwork]:
         model = fit(data, tree, config, log, keeping.file(f"seed-{config.seed}.{name}", of), teach, **more)
-        index = GeneIndex.of(data.sequences, data.nodes) if config.neighbours else None
+        index = GeneIndex.of(data.sequences, data.nodes, ids) if config.neighbours else None
         return model, CompactNetwork(model.tensors(), tree, index=index)
 
     first, views, random = rounds[0], config.model.views, np.random.default_rng(config.seed + 2)
@@ -124,7 +126,7 @@ def train(
         log(f"round {number} of {len(rounds)}")
         more = {"held": held, "after_pass": after_pass} if number == 1 else {}
         data = subset(prepared.data, prepared.fitted)
-        model_now, network = fitted(data, prepared.tree, f"round-{number}", of, **more)
+        model_now, network = fitted(data, prepared.tree, prepared.fitted_ids, f"round-{number}", of, **more)
         if not prepared.fitted.all():
             said.append(ask(network, prepared, views, STEPS // len(rounds), random))
         if measured is None:
@@ -137,7 +139,7 @@ def train(
     if config.refit:
         log(f"fitting again on all {len(first.ids):,}")
         tree = first.full
-        model, network = fitted(first.everything(), tree, "again", of)
+        model, network = fitted(first.everything(), tree, first.ids, "again", of)
         index = network.index
     calibration = learnt.calibration.stretch(SiblingGroups(tree).levels)
     return (

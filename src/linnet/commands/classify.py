@@ -44,6 +44,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "model set aside was named wrongly; 'describe' tells for which rates a model has one")  # fmt: skip
     add("--strand", choices=["auto", "forward", "reverse"], default="auto",
         help="strand of the reads; auto decides for each (default)")  # fmt: skip
+    add("--neighbours", type=positive, default=0, metavar="N",
+        help="tell the N references most like each record, in jsonl, tsv and csv (of models that keep "
+        "references)")  # fmt: skip
     add("--threads", type=positive, default=1, metavar="N", help="threads (default: 1); answers do not depend on it")
     add("--mates", choices=["refuse", "forward"], default="refuse",
         help="paired reads: refuse them with advice (default), or take the forward read of each pair")  # fmt: skip
@@ -92,6 +95,7 @@ def run(args: argparse.Namespace) -> None:
         *args.model or (),
         ranks=args.ranks,
         search=args.search,
+        neighbours=args.neighbours,
         letters=args.letters,
         precision=args.precision,
         device=args.device,

@@ -5,7 +5,7 @@ The columns `<rank>_confidence` go on below the cut, and `uncut` and `novelty` h
 the organism is new below the root and below each of them. `agreement`, of several models' answer, is the share of
 them whose own path passes each name of `uncut`. `taxid` is that of the deepest taxon kept, where the tree has taxids,
 and `kept` its whole lineage, taxa of other than the seven ranks among them. `flags` says what is unusual about the
-record.
+record; `neighbours`, where they were asked for, are the references most like it, each with its likeness.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from itertools import chain
 from typing import NamedTuple, TextIO
 
 from linnet.errors import UserError
-from linnet.prediction import Prediction, Stopped
+from linnet.prediction import Neighbour, Prediction, Stopped
 from linnet.taxonomy import RANKS, Lineage, Taxon, canonical_positions
 
 HEADER = [
     "record", "strand", "stopped", *RANKS, *(f"{rank}_confidence" for rank in RANKS), "uncut", "novelty", "reason",
-    "agreement", "taxid", "kept", "flags",
+    "agreement", "taxid", "kept", "flags", "neighbours",
 ]  # fmt: skip
-OPTIONAL = 4
+OPTIONAL = 5
 """Columns at the end that tables of earlier versions lack."""
 DELIMITER = "\t"
 
@@ -55,6 +55,7 @@ def _row(p: Prediction) -> list[str]:
         names.taxid,
         names.kept,
         "; ".join(p.flags),
+        "; ".join([f"{n.reference} {n.likeness:.4f}" for n in p.neighbours]),
     ]
 
 
@@ -106,7 +107,7 @@ def read(lines: Iterable[str], path: str, delimiter: str = DELIMITER) -> Iterato
             continue
         if len(row) != len(header):
             raise UserError(f"{len(row)} cells", where=f"{path}, line {number}", expected=str(len(header)))
-        cell = {"agreement": "", "flags": "", **dict(zip(header, row, strict=True))}
+        cell = {"agreement": "", "flags": "", "neighbours": "", **dict(zip(header, row, strict=True))}
         try:
             yield _prediction(cell)
         except ValueError as error:
@@ -127,4 +128,8 @@ def _prediction(cell: dict[str, str]) -> Prediction:
         reason=cell["reason"],
         agreement=tuple(float(x) for x in cell["agreement"].split("; ") if x),
         flags=tuple(x for x in cell["flags"].split("; ") if x),
+        neighbours=tuple(
+            Neighbour(reference, float(likeness))
+            for reference, _, likeness in (x.rpartition(" ") for x in cell["neighbours"].split("; ") if x)
+        ),
     )

@@ -33,10 +33,14 @@ def test_no_reference_is_set_aside_at_random_in_two_rounds(genes) -> None:  # ty
     assert np.array_equal(first.natural | (~first.fitted), only.natural | (~only.fitted))
 
 
-@pytest.mark.parametrize("settings", [{"rounds": 0}, {"rounds": 6}, {"rounds": 3, "hold_out": 0.4}])
-def test_more_rounds_than_there_are_references_are_refused(settings) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(UserError):
-        train.Config(**settings)
+@pytest.mark.parametrize(("hold_out", "expected"), [(0.2, 2), (0.4, 2), (0.5, 2), (0.0, 1)])
+def test_there_are_as_many_rounds_as_references_for_them(hold_out, expected, genes, tiny_config) -> None:  # type: ignore[no-untyped-def]
+    said: list[str] = []
+    short = replace(tiny_config, hold_out=hold_out, refit=False, recipe=replace(tiny_config.recipe, epochs=1))
+    train.train(*genes, short, said.append)
+    assert sum(line.startswith("round ") for line in said) == expected
+    with pytest.raises(UserError, match="rounds 0"):
+        train.Config(rounds=0)
 
 
 @pytest.fixture(scope="module")

@@ -41,7 +41,7 @@ AHEAD = 0.01
 class Config:
     """How a student is taught."""
 
-    student: TrainConfig = field(default_factory=TrainConfig)
+    student: TrainConfig = field(default_factory=lambda: TrainConfig(rounds=1))
     alpha: float = 0.5
     """Weight of the labels; the teacher's is 1 - alpha."""
     temperature: float = 2.0

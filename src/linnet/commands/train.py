@@ -7,10 +7,10 @@
 rrna: SEQUENCES are reference genes, whole ones where you have them: windows and in-silico amplicons are cut while
 training. TAXONOMY is 'id TAB lineage' (QIIME 2, Greengenes, GTDB, SILVA, mothur), a table with a column for
 each rank, or is left out where the FASTA headers hold the lineages (SINTAX, DADA2, SILVA). A lineage that
-ends early counts as unknown from there on. A tenth of the references and a few whole clades (of networks over tokens
-a fifth, and none) are held out to calibrate and measure; the model is then fitted once more on everything. --encoder
-kmer (default) is the compact network; hybrid, cnn, bert and onehot are DeepTaxa's, trained as published unless flags
-say otherwise.
+ends early counts as unknown from there on. In each of --rounds 5 another fifth of the references and a few whole clades
+are held out, to learn from what is said of them, to calibrate and measure (of networks over tokens in one round, and no
+clades); the model is then fitted once more on everything. --encoder kmer (default) is the compact network; hybrid, cnn,
+bert and onehot are DeepTaxa's, trained as published unless flags say otherwise.
 
 An interrupted training is kept in the folder OUT.training: the same command goes on from there and ends with the same
 weights. Several --seeds make an ensemble, a folder of models, and figures with mean and standard deviation. Several

@@ -50,13 +50,15 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="networks over tokens: as torch names it: cpu (default), cuda, mps")  # fmt: skip
     parser.add_argument("--threads", type=positive, default=2, metavar="N", help="threads (default: 2)")
     parser.set_defaults(start=None)
-    add_flags(parser, training.verb("train").Config(), without=("refit",))
+    add_flags(parser, training.verb("train").Config(), without=("refit", "rounds"))
     without = ("model_type", "encoding", "refit")
     add_flags(parser, training.verb("train_network").Config(), "networks", without=without)
 
 
 def run(args: argparse.Namespace) -> None:
-    defaults = replace(training.configured(argparse.Namespace(encoder=args.encoder)), refit=False)
+    defaults = training.configured(argparse.Namespace(encoder=args.encoder))
+    once = {"rounds": 1} if args.encoder == "kmer" else {}
+    defaults = replace(defaults, refit=False, **once)
     given = {flag: value for flag in _flags(defaults) if (value := getattr(args, flag, None)) is not None}
     space = search_space.space(args.encoder, small=args.small, focal=given.get("loss_type") == "focal")
     space = search_space.without(space, given)

@@ -15,13 +15,14 @@ torch = pytest.importorskip("torch")
 
 from linnet import light_head, walk  # noqa: E402
 from linnet.calibrate import Calibration  # noqa: E402
-from linnet.compact_lineage import CompactLineageNetwork, LightWalker  # noqa: E402
+from linnet.compact_lineage import CompactLineageNetwork  # noqa: E402
 from linnet.encoders import residue_words  # noqa: E402
 from linnet.errors import UsageError  # noqa: E402
 from linnet.families.proteins import Config, ProteinModel, Views  # noqa: E402
 from linnet.light_head import LightHead, path_loss  # noqa: E402
 from linnet.residues import RESIDUES  # noqa: E402
 from linnet.taxonomy import Taxonomy  # noqa: E402
+from linnet.weighed_walk import WeighedWalker  # noqa: E402
 
 SMALL = Config(encoder=residue_words.Config(ks=(2, 3), buckets=500, width=12), head=light_head.Config(taxa=5, hidden=7))
 
@@ -190,7 +191,7 @@ def test_numpy_scores_every_step_of_every_label_as_torch_does(seed: int) -> None
     network = network_of(model)
     np.testing.assert_allclose(network.vectors(words), vectors, atol=2e-5)
     at = tree.level_order[steps.node.numpy()].astype(np.int64)
-    score_F, start = LightWalker(network, network.vectors(words), words.counts).scores(steps.row.numpy(), at)
+    score_F, start = network.walker(network.vectors(words), words.counts).scores(steps.row.numpy(), at)
     np.testing.assert_allclose(score_F, expected, atol=1e-4)
     assert np.diff(start).tolist() == (tree.child_count[at] + 1).tolist()
 
@@ -209,7 +210,7 @@ def drawn_calibration(tree: Taxonomy, seed: int) -> Calibration:
     return Calibration(*(tuple(row.tolist()) for row in values))
 
 
-def all_ends(walker: LightWalker, proteins: list[str], record: int, calibration: Calibration) -> dict[int, float]:
+def all_ends(walker: WeighedWalker, proteins: list[str], record: int, calibration: Calibration) -> dict[int, float]:
     """Of every taxon, how probable it is to end there: calibrated scores of one taxon after the other."""
     tree, p_clade, ends = walker.taxonomy, {0: 1.0}, {}
     for node in range(len(tree)):

@@ -480,7 +480,10 @@ def test_a_cut_is_moved_where_every_taxon_is_held(
         assert not (tmp_path / "no.tsv").exists()
 
 
-@pytest.mark.parametrize("lacking", [["flags"], ["taxid", "kept", "flags"], ["agreement", "taxid", "kept", "flags"]])
+LAST = ["agreement", "taxid", "kept", "flags", "neighbours"]
+
+
+@pytest.mark.parametrize("lacking", [LAST[-1:], LAST[-2:], LAST[-4:], LAST])
 def test_tables_of_before_there_were_taxids_are_read_too(
     tmp_path: Path, model: Path, faa: Path, lacking: list[str]
 ) -> None:

@@ -153,7 +153,9 @@ def test_seeds_broken_off_between_two_go_on(tmp_path: Path, ensemble: Path, monk
     assert run(tmp_path, tmp_path / "out", "--seeds", "7,3,11") == 130
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["seed-7"]
     kept = {p.name for p in (tmp_path / "out.training").iterdir()}
-    assert kept == {f"seed-{s}.{fit}.safetensors" for s in (7, 3) for fit in (*(f"round-{i}" for i in range(1, 5)), "again")}
+    assert kept == {
+        f"seed-{s}.{fit}.safetensors" for s in (7, 3) for fit in (*(f"round-{i}" for i in range(1, 5)), "again")
+    }
     monkeypatch.undo()
     assert run(tmp_path, tmp_path / "out", "--seeds", "7,3,11") == 0
     for seed in SEEDS:

@@ -3,24 +3,23 @@ at a time, and the neighbours that count beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.calibrate import Calibration, length_feature
+from linnet.calibrate import Calibration
 from linnet.gene_neighbours import GeneIndex
 from linnet.kin import Kin, ways
 from linnet.kmers import KmerReader, Reading
 from linnet.layers import hidden_block
 from linnet.machine_code import compiled
-from linnet.neighbour_evidence import Evidence, Witness
+from linnet.neighbour_evidence import Witness
 from linnet.neighbour_gate import Gate
 from linnet.sibling_groups import SiblingGroups
 from linnet.taxonomy import Taxonomy
-from linnet.walk import Fan
+from linnet.weighed_walk import Ragged, WeighedWalker
 
 Tensors = Mapping[str, NDArray[np.generic]]
 TOGETHER = 32
@@ -65,13 +64,21 @@ class CompactNetwork:
         length_B1 = np.sqrt(np.maximum(reading.kmers_B, 1).astype(np.float32))[:, None]
         return hidden_block(np.asarray(bag / length_B1, np.float32), self.weight)
 
-    def walker_of(self, reading: Reading, kin: Kin | None = None) -> GeneWalker:
+    def walker_of(self, reading: Reading, kin: Kin | None = None) -> WeighedWalker:
         """The model at work on these sequences.
 
         Args:
             kin: their neighbours, where these are known already.
         """
-        return GeneWalker(self, self.vectors(reading), reading.kmers_B, kin or self.kin(reading))
+        groups, w, vectors_BW = self.groups, self.weight, self.vectors(reading)
+
+        def scores(records: NDArray[np.int64], nodes: NDArray[np.int64]) -> Ragged:
+            group = groups.group_of_node[nodes]
+            first = groups.start[group]
+            start = np.concatenate([[0], np.cumsum(groups.start[group + 1] - first)])
+            return _columns(vectors_BW, w["head.scores.weight"], w["head.scores.bias"], records, first, start), start
+
+        return WeighedWalker(self, scores, reading.kmers_B, kin or self.kin(reading))
 
     def kin(self, reading: Reading) -> Kin | None:
         """The sequences' neighbours among the references, where the model keeps any."""
@@ -100,57 +107,6 @@ class CompactNetwork:
         return ways(self.index.nodes if self.index else np.empty(0, np.int64), self.taxonomy)
 
 
-class GeneWalker:
-    """The tree head at work: the scores of a taxon's children and of stopping there; a state is a record's number."""
-
-    forced = False
-
-    def __init__(
-        self, network: CompactNetwork, vectors_BW: NDArray[np.float32], kmers_B: NDArray[np.int64], kin: Kin | None
-    ) -> None:
-        self.taxonomy, self._network, self.kin = network.taxonomy, network, kin
-        self._vectors_BW, self._x_B = vectors_BW, length_feature(kmers_B)
-
-    def begin(self) -> list[Any]:
-        return list(range(len(self._vectors_BW)))
-
-    def step(self, states: Sequence[Any], nodes: NDArray[np.int64]) -> tuple[Fan, list[Any]]:
-        records, level = np.array(states, np.int64), self.taxonomy.depth[nodes].astype(np.int64)
-        score_F, start = self.scores(records, nodes)
-        network = self._network
-        if network.gate is not None:
-            score_F = network.gate.scores(score_F, start, self.evidence(records, nodes, score_F, start), level)
-        return Fan(network.calibration.log_p(score_F, start, level, self._x_B[records]), start), list(states)
-
-    def evidence(
-        self,
-        records: NDArray[np.int64],
-        nodes: NDArray[np.int64],
-        score_F: NDArray[np.float32],
-        start: NDArray[np.int64],
-    ) -> Evidence:
-        """What the gate weighs, as `Witness.evidence` has it."""
-        if self.kin is None:
-            raise ValueError("neighbours are weighed, but there are none")
-        return self._network.witness.evidence(self.kin, records, nodes, score_F, start)
-
-    def scores(
-        self, records: NDArray[np.int64], nodes: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The network's scores (F,) of the children of S taxa and of stopping there, ragged; and starts (S + 1,)."""
-        groups, w = self._network.groups, self._network.weight
-        group = groups.group_of_node[nodes]
-        start = np.concatenate([[0], np.cumsum(groups.start[group + 1] - groups.start[group])])
-        columns = groups.start[group]
-        score_F = _columns(self._vectors_BW, w["head.scores.weight"], w["head.scores.bias"], records, columns, start)
-        return score_F, start
-
-
-def kept_beside(index: GeneIndex | None, gate: Gate | None) -> dict[str, NDArray[np.generic]]:
-    """What a checkpoint keeps beside the network's weights, for `CompactNetwork.kept`."""
-    return {**(index.tensors() if index else {}), **(gate.tensors() if gate else {})}
-
-
 @compiled
 def _bags(
     embedding_VW: NDArray[np.float32], kmer_F: NDArray[np.int32], first: NDArray[np.int64]
@@ -172,10 +128,10 @@ def _columns(
     weight_MW: NDArray[np.float32],
     bias_M: NDArray[np.float32],
     records: NDArray[np.int64],
-    columns: NDArray[np.int64],
+    first: NDArray[np.int64],
     start: NDArray[np.int64],
 ) -> NDArray[np.float32]:
-    """float32 (F,): for each step the head's columns from `columns` on, as many as the step has options."""
+    """float32 (F,): for each step the head's columns from `first` on, as many as the step has options."""
     score_F = np.empty(start[-1], np.float32)
     lanes = np.empty(16, np.float32)
     width = vectors_BW.shape[1]
@@ -183,7 +139,7 @@ def _columns(
     for s in range(len(records)):
         vector = vectors_BW[records[s]]
         for f in range(start[s], start[s + 1]):
-            column = columns[s] + f - start[s]
+            column = first[s] + f - start[s]
             row = weight_MW[column]
             lanes[:] = 0
             for w in range(0, whole, 16):  # sixteen sums at once: what a processor adds in one go

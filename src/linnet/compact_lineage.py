@@ -5,20 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.calibrate import Calibration, length_feature
+from linnet.calibrate import Calibration
 from linnet.kin import Kin, ways
 from linnet.layers import gelu, hidden_block
-from linnet.neighbour_evidence import Evidence, Witness
+from linnet.neighbour_evidence import Witness
 from linnet.neighbour_gate import Gate
 from linnet.protein_neighbours import ProteinIndex
 from linnet.residues import WordReader, Words
 from linnet.taxonomy import Taxonomy
-from linnet.walk import Fan
+from linnet.weighed_walk import Ragged, WeighedWalker
 
 Tensors = Mapping[str, NDArray[np.generic]]
 
@@ -68,14 +67,44 @@ class CompactLineageNetwork:
         bag /= np.sqrt(np.maximum(words.counts, 1))[:, None]
         return hidden_block(bag, w)
 
-    def walker_of(self, sequences: Sequence[str], kin: Kin | None = None) -> LightWalker:
+    def walker_of(self, sequences: Sequence[str], kin: Kin | None = None) -> WeighedWalker:
         """The model at work on these proteins.
 
         Args:
             kin: their neighbours, where these are known already.
         """
         words = self.reader.read(sequences)
-        return LightWalker(self, self.vectors(words), words.counts, kin or self.kin(sequences))
+        return self.walker(self.vectors(words), words.counts, kin or self.kin(sequences))
+
+    def walker(
+        self, vectors_BW: NDArray[np.float32], read_B: NDArray[np.int64], kin: Kin | None = None
+    ) -> WeighedWalker:
+        """The light head at work on proteins of these vectors: the score of a child given its parent and the protein.
+
+        Args:
+            read_B: words read of each.
+        """
+        tree, w = self.taxonomy, self.weight
+        protein_BH = vectors_BW @ w["head.protein.weight"].T + w["head.protein.bias"]
+
+        def scores(records: NDArray[np.int64], nodes: NDArray[np.int64]) -> Ragged:
+            inner = protein_BH[records] + self.path_sum[self.witness.place[nodes]] @ w["head.node.weight"].T
+            query = gelu(inner) @ w["head.query.weight"].T + w["head.query.bias"]
+            start = np.concatenate([[0], np.cumsum(tree.child_count[nodes].astype(np.int64) + 1)])
+            score_F = np.empty(start[-1], np.float32)
+            taxa, of = np.unique(nodes, return_inverse=True)
+            order = np.argsort(of, kind="stable")
+            bounds = np.searchsorted(of[order], np.arange(len(taxa) + 1))
+            for i, node in enumerate(taxa.tolist()):
+                rows = order[bounds[i] : bounds[i + 1]]
+                a = int(tree.child_start[node])
+                z = a + int(tree.child_count[node])
+                here = start[rows][:, None] + np.arange(z - a)
+                score_F[here] = query[rows] @ w["head.taxa"][a:z].T + w["head.bias"][a:z]
+            score_F[start[1:] - 1] = query @ w["head.stop"] + w["head.stop_bias"][self.witness.place[nodes]]
+            return score_F, start
+
+        return WeighedWalker(self, scores, read_B, kin)
 
     def vectors_of(self, sequences: Sequence[str]) -> NDArray[np.float32]:
         """float32 (B, width): what the head is given of each protein."""
@@ -109,78 +138,3 @@ class CompactLineageNetwork:
     def witness(self) -> Witness:
         """What is asked of neighbours."""
         return Witness(self.taxonomy, self.index.nodes if self.index else np.empty(0, np.int64))
-
-
-def kept_beside(index: ProteinIndex | None, gate: Gate | None) -> dict[str, NDArray[np.generic]]:
-    """What a checkpoint keeps beside the network's weights, for `CompactLineageNetwork.kept`."""
-    return {**(index.tensors() if index else {}), **(gate.tensors() if gate else {})}
-
-
-class LightWalker:
-    """The light head at work: the score of a child given its parent and the protein; a state is a record's number."""
-
-    forced = False
-
-    def __init__(
-        self,
-        network: CompactLineageNetwork,
-        vectors_BW: NDArray[np.float32],
-        counts_B: NDArray[np.int64],
-        kin: Kin | None = None,
-    ) -> None:
-        self.taxonomy, self._network, self.kin = network.taxonomy, network, kin
-        w = network.weight
-        self._protein = vectors_BW @ w["head.protein.weight"].T + w["head.protein.bias"]
-        self._x_B = length_feature(counts_B)
-
-    def begin(self) -> list[Any]:
-        return list(range(len(self._protein)))
-
-    def step(self, states: Sequence[int], nodes: NDArray[np.int64]) -> tuple[Fan, list[Any]]:
-        score_F, start = self.gated(np.array(states, np.int64), nodes)
-        level, network = self.taxonomy.depth[nodes].astype(np.int64), self._network
-        log_F = network.calibration.log_p(score_F, start, level, self._x_B[np.array(states, np.int64)])
-        return Fan(log_F, start), list(states)
-
-    def gated(
-        self, records: NDArray[np.int64], nodes: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """`scores`, the neighbours' word among them where the model has learnt what it is worth."""
-        score_F, start = self.scores(records, nodes)
-        if self._network.gate is None:
-            return score_F, start
-        of = self.evidence(records, nodes, score_F, start)
-        return self._network.gate.scores(score_F, start, of, self.taxonomy.depth[nodes].astype(np.int64)), start
-
-    def evidence(
-        self,
-        records: NDArray[np.int64],
-        nodes: NDArray[np.int64],
-        score_F: NDArray[np.float32],
-        start: NDArray[np.int64],
-    ) -> Evidence:
-        """What the gate weighs, as `Witness.evidence` has it."""
-        if self.kin is None:
-            raise ValueError("neighbours are weighed, but there are none")
-        return self._network.witness.evidence(self.kin, records, nodes, score_F, start)
-
-    def scores(
-        self, records: NDArray[np.int64], nodes: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Scores (F,) of the children of S taxa and of stopping there, uncalibrated, ragged; and starts (S + 1,)."""
-        network, tree, w = self._network, self.taxonomy, self._network.weight
-        inner = self._protein[records] + network.path_sum[network.witness.place[nodes]] @ w["head.node.weight"].T
-        query = gelu(inner) @ w["head.query.weight"].T + w["head.query.bias"]
-        start = np.concatenate([[0], np.cumsum(tree.child_count[nodes].astype(np.int64) + 1)])
-        score_F = np.empty(start[-1], np.float32)
-        taxa, of = np.unique(nodes, return_inverse=True)
-        order = np.argsort(of, kind="stable")
-        bounds = np.searchsorted(of[order], np.arange(len(taxa) + 1))
-        for i, node in enumerate(taxa.tolist()):
-            rows = order[bounds[i] : bounds[i + 1]]
-            a = int(tree.child_start[node])
-            z = a + int(tree.child_count[node])
-            here = start[rows][:, None] + np.arange(z - a)
-            score_F[here] = query[rows] @ w["head.taxa"][a:z].T + w["head.bias"][a:z]
-        score_F[start[1:] - 1] = query @ w["head.stop"] + w["head.stop_bias"][network.witness.place[nodes]]
-        return score_F, start

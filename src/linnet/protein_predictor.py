@@ -13,7 +13,7 @@ from threadpoolctl import ThreadpoolController
 
 from linnet import walk
 from linnet.checkpoint import Checkpoint, check_one_tree
-from linnet.compact_lineage import CompactLineageNetwork, LightWalker
+from linnet.compact_lineage import CompactLineageNetwork
 from linnet.decode import LineageCache
 from linnet.errors import UsageError, UserError, missing_extra
 from linnet.kmers import Strand
@@ -25,6 +25,7 @@ from linnet.residues import WordReader, looks_like_bases
 from linnet.taxonomy import Taxon
 from linnet.together import Mean, sharing
 from linnet.walk import Walk, Walker
+from linnet.weighed_walk import WeighedWalker
 
 if TYPE_CHECKING:
     from linnet.families.protein_transformer import ProteinTransformer
@@ -118,7 +119,7 @@ class ProteinPredictor:
         """The predictions, with what is unusual about their proteins."""
         conflicting = np.zeros(len(sequences), bool)
         for one in walker.walkers if isinstance(walker, Mean) else (walker,):
-            if isinstance(one, LightWalker) and one.kin is not None:
+            if isinstance(one, WeighedWalker) and one.kin is not None:
                 conflicting |= conflicting_domains(one.kin, self.taxonomy)
         found = [flags_of(s, self._longest, bool(c)) for s, c in zip(sequences, conflicting, strict=True)]
         return [replace(p, flags=flags) if flags else p for p, flags in zip(predictions, found, strict=True)]

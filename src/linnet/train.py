@@ -16,7 +16,7 @@ from linnet import fitting
 from linnet.baselines import Commonest, Nearest
 from linnet.calibrate import Calibration
 from linnet.checkpoint import Checkpoint
-from linnet.compact import CompactNetwork, kept_beside
+from linnet.compact import CompactNetwork
 from linnet.errors import UserError, require
 from linnet.families import rrna
 from linnet.families.rrna import References
@@ -30,6 +30,7 @@ from linnet.preparation import HeldOut, Labelled, digest_of_run, prepare, subset
 from linnet.sibling_groups import SiblingGroups
 from linnet.taxonomy import Lineage, Taxonomy
 from linnet.teaching import Teaching
+from linnet.weighed_walk import kept_beside
 
 
 @dataclass(frozen=True, kw_only=True)

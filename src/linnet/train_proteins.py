@@ -13,7 +13,6 @@ from torch import Tensor, nn
 import linnet
 from linnet import fitting
 from linnet.checkpoint import Checkpoint
-from linnet.compact_lineage import kept_beside
 from linnet.errors import require
 from linnet.families import proteins
 from linnet.families.proteins import ProteinModel
@@ -24,6 +23,7 @@ from linnet.protein_calibration import calibrated
 from linnet.protein_neighbours import ProteinIndex
 from linnet.protein_preparation import Proteins, Rows, capped, prepare
 from linnet.taxonomy import Taxonomy
+from linnet.weighed_walk import kept_beside
 
 JUDGED = 20_000
 """Held-out proteins that are looked at, at most."""

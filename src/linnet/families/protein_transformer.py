@@ -17,7 +17,7 @@ import linnet
 from linnet import calibrate, devices, light_head, lineage_decoder
 from linnet.calibrate import Calibration, length_feature
 from linnet.checkpoint import Checkpoint
-from linnet.compact_lineage import CompactLineageNetwork, LightWalker
+from linnet.compact_lineage import CompactLineageNetwork
 from linnet.encoders import esm
 from linnet.encoders.esm import EsmEncoder
 from linnet.errors import UserError, require
@@ -182,7 +182,7 @@ class ProteinTransformer(nn.Module):
         """The model at work on these proteins, calibrated."""
         memory, residues = self.memory(sequences), self._read(sequences)
         if self.config.head == "light":
-            return LightWalker(self._light, memory.vectors[:, 0].float().cpu().numpy(), residues)
+            return self._light.walker(memory.vectors[:, 0].float().cpu().numpy(), residues)
         walker = DecoderWalker(self.decoder, self.tables, memory)
         changes_nothing = not any(map(any, self.calibration.by_level))
         return walker if changes_nothing else CalibratedWalker(walker, self.calibration, residues)

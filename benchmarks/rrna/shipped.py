@@ -107,6 +107,7 @@ def main() -> None:
     v4_named = named(model, "RDP 19, V4", v4)
     for word, records in is_organelle.items():
         named(model, f"RDP 19, {word.lower()}", records)
+    named(model, "RDP 19, eukaryotes (18S)", [r for r in rdp if r.description.startswith("Eukaryota")])
     named(model, "random bases, 250", [SequenceRecord(f"x{i}", s) for i, s in enumerate(noise)])
     for length in (150, 250, 1400):
         named(model, f"bacterial genomes, windows of {length}", windows(genomes, length, 2000, random))

@@ -163,7 +163,7 @@ def _search(
     reads, references = len(read_start) - 1, len(start) - 1
     reference_BK = np.full((reads, MOST), -1, np.int32)
     score_BK = np.zeros((reads, MOST), np.float32)
-    shared_R, some = np.zeros(references, np.int32), np.empty(references, np.int32)
+    shared_R, some = np.zeros(references, np.uint16), np.empty(references, np.int32)
     mark_V, last = np.zeros(4**K, np.uint8), 4**K - 1
     seeds, sizes = np.empty(_SEEDS, np.int64), np.zeros(_SEEDS + 1, np.int64)
     candidates = np.empty(COMPARED[1], np.int64)

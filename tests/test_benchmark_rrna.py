@@ -327,7 +327,7 @@ def test_a_finished_cell_is_not_run_again(bench):
     cells, work, cell = bench
     first = cells.run(work, cell, lambda text: None)
     runs = (work.work / "runs").read_text()
-    assert runs.count("run") == 1 + cells.STARTS
+    assert runs.count("run") == 2 + cells.STARTS  # once more, to be timed
     assert cells.run(work, cell, lambda text: None) == first
     assert (work.work / "runs").read_text() == runs
     assert first.record["reads"] == 3
@@ -355,3 +355,13 @@ def test_start_up_is_taken_off_the_speed():
     known = cells.reads_per_cpu_second(100, usage(1.0, 1.0, 1.0), usage(3.0, 3.0, 1.0))
     assert known == {"reads_per_cpu_s": 50.0, "at_least": False}
     assert cells.reads_per_cpu_second(100, usage(1.0, 1.0, 1.0), usage(1.01, 3.0, 1.0))["at_least"]
+
+
+def test_quick_tools_are_timed_on_more_reads() -> None:
+    cells = load("cells")
+    usage = cells.Usage
+    start_up = usage(0.5, 1.0, 1.0)
+    assert cells.repeats(start_up, usage(1.0, 1.0, 1.0)) == 10  # ten times as long as start-up
+    assert cells.repeats(usage(0.01, 1.0, 1.0), usage(0.31, 1.0, 1.0)) == 10  # three seconds
+    assert cells.repeats(start_up, usage(90.0, 1.0, 1.0)) == 1
+    assert cells.repeats(start_up, start_up) == cells.MOST_REPEATS

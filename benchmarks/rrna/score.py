@@ -7,7 +7,6 @@ was given. Every cell is scored uncut and at the tool's customary cut.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,20 +14,27 @@ from pathlib import Path
 from typing import Any
 
 from cells import Bench, Cell, Finished
+from kept import digest, kept
+from operating import operating_points
 from peers import TOOLS
 from prepare import RANKS, query_parts
+from rivals import against_best_peer, beside_peers
+from seeds import over_seeds
 from threadpoolctl import threadpool_limits
 
-from linnet.evaluate import compare, evaluate
+from linnet.evaluate import evaluate
 from linnet.formats import load
 from linnet.lineages import read_lineages
-from linnet.outcomes import depths
+from linnet.outcomes import Outcomes, depths, judge
 from linnet.prediction import Prediction
 from linnet.taxonomy import Lineage
 
+SCORED_AS = 1
+"""To be raised with every change, here or in linnet's evaluation, that makes other figures of the same predictions:
+scores that were kept are then made again."""
+
 RESAMPLES = 1000
 WITH_INTERVALS = ("genus", "species")
-FLOOR = "linnet-commonest"  # what knowing nothing of a query reaches; no rival of anything
 NOVEL_RANK = {"novel_species": "species", "novel_genus": "genus"}
 RANK_ABOVE = {"species": "genus", "genus": "family"}
 
@@ -36,13 +42,27 @@ Predictions = Mapping[str, Prediction]
 
 
 def score(bench: Bench, cells: Sequence[Finished]) -> dict[str, Any]:
-    """Scores of each cell, and linnet's models beside the best of the other tools."""
-    seeds = {f.cell.seed for f in cells} - {None}
-    scorer = Scorer(bench, read_lineages(bench.data / "taxonomy.tsv").lineages, len(seeds) > 1)
+    """Scores of each cell, models over their seeds, and linnet's models beside the other tools."""
+    truth = read_lineages(bench.data / "taxonomy.tsv").lineages
+    references = {f.record["references"] for f in cells}
+    scorer = Scorer(bench, truth, {name: frozenset(truth[i] for i in _ids(bench.work / name)) for name in references})
     with threadpool_limits(limits=1):  # more threads make such small products slower
+        rows = [f.record | {"label": f.cell.label, "scores": scorer.scores(f)} for f in cells]
+        judged = {f.cell: scorer.outcomes(f) for f in cells}
+        random = {cell: outcomes for cell, outcomes in judged.items() if cell.split == "random"}
         return {
-            "cells": [f.record | {"label": scorer.label(f.cell), "scores": scorer.scores(f)} for f in cells],
-            "against_best_peer": scorer.against_best_peer([f for f in cells if f.cell.split == "random"]),
+            "cells": rows,
+            "over_seeds": over_seeds(rows),
+            "beside_peers": beside_peers(random),
+            "against_best_peer": against_best_peer(random, WITH_INTERVALS, RESAMPLES),
+            "operating_points": [
+                *operating_points(random, WITH_INTERVALS),
+                *(
+                    point
+                    for split, rank in NOVEL_RANK.items()
+                    for point in operating_points({c: o for c, o in judged.items() if c.split == split}, [rank])
+                ),
+            ],
         }
 
 
@@ -54,30 +74,58 @@ def cuts(tool: str) -> list[float]:
 
 @dataclass(frozen=True)
 class Scorer:
-    """Scores cells against one truth."""
+    """Scores cells against one truth.
+
+    Attributes:
+        known: the lineages of each file of references.
+    """
 
     bench: Bench
     truth: Mapping[str, Lineage]
-    several_seeds: bool
-
-    def label(self, cell: Cell) -> str:
-        return cell.label if self.several_seeds else cell.tool
+    known: Mapping[str, frozenset[Lineage]]
 
     def scores(self, finished: Finished) -> dict[str, Any]:
-        """Cut, as text -> figures; those of the random split by rank, those of the others by part."""
-        predictions = read_predictions(finished.folder)
-        known = self._known(finished)
-        judge = self._random if finished.cell.split == "random" else self._novel
-        return {f"{cut:g}": judge(finished, predictions, known, cut) for cut in cuts(finished.cell.tool)}
+        """Cut, as text -> figures; those of the random split by rank, those of the others by part. Kept in the
+        cell's folder until something that they depend on is another.
+        """
+        cell = finished.cell
+        made_of = [
+            predictions_file(finished.folder),
+            *(self.bench.work / finished.record[name] for name in ("references", "queries")),
+            self.bench.data / "taxonomy.tsv",
+        ]
+        how = [SCORED_AS, RESAMPLES, cell.split, cuts(cell.tool), TOOLS[cell.tool].probability, self._parts(finished)]
+        return kept(finished.folder, digest(made_of, how), lambda: self._scores(finished))
 
-    def _random(self, finished: Finished, predictions: Predictions, known: set[Lineage], cut: float) -> dict[str, Any]:
+    def _scores(self, finished: Finished) -> dict[str, Any]:
+        predictions = read_predictions(finished.folder)
+        known = self.known[finished.record["references"]]
+        judge_at = self._random if finished.cell.split == "random" else self._novel
+        return {f"{cut:g}": judge_at(finished, predictions, known, cut) for cut in cuts(finished.cell.tool)}
+
+    def outcomes(self, finished: Finished) -> dict[str, Outcomes]:
+        """What became of every query that is judged, uncut: at all ranks in the random split, else at the one that
+        the split is about.
+        """
+        split = finished.cell.split
+        known = self.known[finished.record["references"]]
+        queries = self._queries_of_rank(finished)
+        if split != "random":
+            queries = {NOVEL_RANK[split]: list(self._parts(finished))}
+        return judge(read_predictions(finished.folder), self.truth, known, queries)
+
+    def _random(
+        self, finished: Finished, predictions: Predictions, known: frozenset[Lineage], cut: float
+    ) -> dict[str, Any]:
         queries = self._queries_of_rank(finished)
         few = {rank: queries[rank] for rank in WITH_INTERVALS}
         figures = evaluate(predictions, self.truth, known, queries, cut, resamples=0).to_json()["ranks"]
         figures |= evaluate(predictions, self.truth, known, few, cut, resamples=RESAMPLES).to_json()["ranks"]
         return {rank: _without_meaningless(finished.cell, figures[rank]) for rank in RANKS}
 
-    def _novel(self, finished: Finished, predictions: Predictions, known: set[Lineage], cut: float) -> dict[str, Any]:
+    def _novel(
+        self, finished: Finished, predictions: Predictions, known: frozenset[Lineage], cut: float
+    ) -> dict[str, Any]:
         """Queries of taxa that the references lack, and control queries of taxa that they have."""
         rank = NOVEL_RANK[finished.cell.split]
         parts = self._parts(finished)
@@ -104,49 +152,6 @@ class Scorer:
             },
         }
 
-    def against_best_peer(self, cells: Sequence[Finished]) -> list[dict[str, Any]]:
-        """For each of linnet's models and each region: the most accurate other tool at genus and at species,
-        both uncut, on the same queries.
-        """
-        groups: dict[tuple[str, str], list[Finished]] = defaultdict(list)
-        for finished in cells:
-            groups[finished.cell.region, finished.cell.queries].append(finished)
-        rows = []
-        for group in groups.values():
-            peers = [f for f in group if not is_linnet(f.cell)]
-            for ours in group:
-                if is_linnet(ours.cell) and ours.cell.tool != FLOOR and peers:
-                    rows += [self._against_best(ours, peers, rank) for rank in WITH_INTERVALS]
-        return rows
-
-    def _against_best(self, ours: Finished, peers: Sequence[Finished], rank: str) -> dict[str, Any]:
-        queries = {rank: self._queries_of_rank(ours)[rank]}
-        best = max(peers, key=lambda peer: self._accuracy(peer, rank))
-        a, b = read_predictions(ours.folder), read_predictions(best.folder)
-        found = compare(a, b, self.truth, None, queries, resamples=RESAMPLES).ranks[rank]
-        accuracy = found.differences["accuracy"]
-        return {
-            "tool": ours.cell.tool,
-            "model": self.label(ours.cell),
-            "region": ours.cell.region,
-            "rank": rank,
-            "best_peer": best.cell.tool,
-            "n": found.n,
-            "accuracy": accuracy.a,
-            "peer_accuracy": accuracy.b,
-            "difference": accuracy.difference,
-            "interval": accuracy.interval,
-            "model_only": found.mcnemar.a_only,
-            "peer_only": found.mcnemar.b_only,
-            "p_value": found.mcnemar.p_value,
-        }
-
-    def _accuracy(self, finished: Finished, rank: str) -> float:
-        queries = {rank: self._queries_of_rank(finished)[rank]}
-        predictions = read_predictions(finished.folder)
-        found = evaluate(predictions, self.truth, None, queries, resamples=0).ranks[rank].scores.accuracy
-        return found or 0.0
-
     def _queries_of_rank(self, finished: Finished) -> dict[str, list[str]]:
         parts = self._parts(finished)
         uniform = [i for i, part in parts.items() if part == "uniform"]
@@ -158,28 +163,25 @@ class Scorer:
         asked = _ids(self.bench.work / finished.record["queries"])
         return {i: p for i, p in query_parts(self.bench.data, cell.split, cell.queries).items() if i in asked}
 
-    def _known(self, finished: Finished) -> set[Lineage]:
-        return {self.truth[i] for i in _ids(self.bench.work / finished.record["references"])}
+
+def predictions_file(folder: Path) -> Path:
+    """Where a cell's predictions lie."""
+    own = folder / "predictions.jsonl"
+    return own if own.exists() else folder / "predictions.tsv"
 
 
 @cache
 def read_predictions(folder: Path) -> Predictions:
     """A cell's predictions by query."""
-    path = folder / "predictions.jsonl"
-    form = "jsonl" if path.exists() else "pairs"
-    path = path if path.exists() else folder / "predictions.tsv"
+    path = predictions_file(folder)
     with path.open() as file:
-        return {p.record_id: p for p in load(form).read(file, str(path))}
+        return {p.record_id: p for p in load("jsonl" if path.suffix == ".jsonl" else "pairs").read(file, str(path))}
 
 
 @cache
 def _ids(path: Path) -> frozenset[str]:
     with path.open() as file:
         return frozenset(line[1:].split()[0] for line in file if line.startswith(">"))
-
-
-def is_linnet(cell: Cell) -> bool:
-    return cell.tool.startswith("linnet")
 
 
 def _without_meaningless(cell: Cell, figures: dict[str, Any]) -> dict[str, Any]:

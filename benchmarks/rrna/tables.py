@@ -7,8 +7,14 @@ from typing import Any
 
 from peers import QUICK_TRAINING, TOOLS
 from prepare import QUICK_REFERENCES, REGIONS, SPLITS
+from rival_tables import AGAINST_NOTE, OPERATING_NOTE, against_table, beside, operating_table
+from seeds import one_per_model
+from text import amount, interval, percent, table, with_range
 
 Row = dict[str, Any]
+
+FIGURE = "accuracy_speed.svg"
+"""The picture that lies beside results.md."""
 
 TITLES = {
     "random": "references and queries drawn at random",
@@ -21,12 +27,18 @@ def render(results: Mapping[str, Any]) -> str:
     """The whole of results.md."""
     parts = ["# 16S: linnet beside other tools", _preamble(results)]
     parts += ["## Summary, random split", summary(results), SUMMARY_NOTE]
+    if _models(results, "random"):
+        parts += [f"![Accuracy and speed]({FIGURE})", FIGURE_NOTE]
+    if results["beside_peers"]:
+        parts += ["## linnet beside each other tool, random split", *beside(results["beside_peers"])]
+    if results["operating_points"]:
+        parts += ["## At naive Bayes's operating point", *_operating(results["operating_points"]), OPERATING_NOTE]
     for split in SPLITS:
         for region in REGIONS:
-            cells = _cells(results, split, region)
-            if cells:
-                parts += [f"## {region}: {TITLES[split]}", *_sections(results, split, region, cells)]
-    parts += ["## Speed and memory", cost_table(results["cells"]), COST_NOTE]
+            models = _models(results, split, region)
+            if models:
+                parts += [f"## {region}: {TITLES[split]}", *_sections(results, split, region, models)]
+    parts += ["## Speed and memory", cost_table(one_per_model(results["cells"])), COST_NOTE]
     parts += ["## How each tool was run", _settings(results["cells"])]
     return "\n\n".join(parts) + "\n"
 
@@ -36,20 +48,35 @@ def summary(results: Mapping[str, Any]) -> str:
     header = ["region", "tool", "genus", "species", "of known species", "R@P95 genus", "R@P95 species"]
     header += ["ECE species", "reads per CPU s", "RAM, MB", "training, CPU s"]
     rows = []
-    for region in REGIONS:
-        for cell in _cells(results, "random", region):
-            uncut = cell["scores"]["0"]
-            genus, species = uncut["genus"], uncut["species"]
-            figures = [genus["accuracy"], species["accuracy"], species["acc_known"]]
-            figures += [genus["recall_at_p95"], species["recall_at_p95"], species["ece_debiased"]]
-            cost = [_speed(cell), _amount(cell["classification"]["peak_mb"]), _training(cell, "cpu_s")]
-            rows.append([region, cell["label"], *map(_percent, figures), *cost])
-    return _table(header, rows)
+    for model in _models(results, "random"):
+        shown = [_over_seeds(model, rank, figure) for rank, figure in _DECISIVE]
+        cost = [_speed(model), amount(model["classification"]["peak_mb"]), _training(model, "cpu_s")]
+        rows.append([model["cell"]["region"], model["label"], *shown, *cost])
+    return table(header, rows)
+
+
+_DECISIVE = (
+    ("genus", "accuracy"), ("species", "accuracy"), ("species", "acc_known"),
+    ("genus", "recall_at_p95"), ("species", "recall_at_p95"), ("species", "ece_debiased"),
+)  # fmt: skip
+"""Rank and figure of the summary's columns."""
+
+
+def _over_seeds(model: Row, rank: str, figure: str) -> str:
+    mean = model["scores"]["0"][rank][figure]
+    if "seeds" not in model:
+        return percent(mean)
+    return with_range(mean, *(model[end]["0"][rank][figure] for end in ("least", "greatest")))
 
 
 SUMMARY_NOTE = """\
 Per cent but for the last three columns; every name that a tool gives, whatever its confidence. The columns are
-explained below."""
+explained below. Where a model was trained with several seeds, which differ in nothing else, here and in all tables a
+figure is the mean over them, [from the least to the greatest]."""
+
+FIGURE_NOTE = """\
+Names that are right, uncut, and reads per CPU second without start-up: up and to the right is better. The line joins a
+tool's genera and species."""
 
 
 def _preamble(results: Mapping[str, Any]) -> str:
@@ -70,6 +97,17 @@ def _preamble(results: Mapping[str, Any]) -> str:
     return "\n\n".join(lines)
 
 
+def _operating(rows: Sequence[Row]) -> list[str]:
+    """A title and a table for each split and region."""
+    parts = []
+    for split in SPLITS:
+        for region in REGIONS:
+            here = [row for row in rows if (row["split"], row["region"]) == (split, region)]
+            if here:
+                parts += [f"**{region}: {TITLES[split]}**", operating_table(here)]
+    return parts
+
+
 # ---------------------------------------------------------------------- random split
 
 
@@ -80,24 +118,26 @@ def _sections(results: Mapping[str, Any], split: str, region: str, cells: Sequen
     ceiling = cells[0]["scores"]["0"]["species"]["ceiling"]
     counts = (
         f"{n['phylum']:,} queries are judged at phylum, {n['genus']:,} at genus and {n['species']:,} at species; "
-        f"{_percent(ceiling)} % of the latter are of a species that the references have, and no tool can be "
-        "right about others. Per cent, with 95 % intervals."
+        f"{percent(ceiling)} % of the latter are of a species that the references have, and no tool can be "
+        "right about others. Per cent, with 95 % intervals over queries (the ends too are means over seeds)."
     )
     against = [row for row in results["against_best_peer"] if row["region"] == region]
     found = [counts, "**Named right**", accuracy_table(cells)]
     found += ["**What the confidence is worth**", trust_table(cells), TRUST_NOTE]
-    return found + (["**Against the best other tool, both uncut**", against_table(against)] if against else [])
+    if against:
+        found += ["**Against the best other tool, both uncut**", against_table(against), AGAINST_NOTE]
+    return found
 
 
 def accuracy_table(cells: Sequence[Row]) -> str:
     """Right of all, by rank."""
     header = ["tool", "cut", "phylum", "class", "order", "family", "genus", "species", "of known species"]
-    return _table(
+    return table(
         header,
         (
             [
                 *_tool_and_cut(cell, cut),
-                *(_percent(ranks[rank]["accuracy"]) for rank in ("phylum", "class", "order", "family")),
+                *(percent(ranks[rank]["accuracy"]) for rank in ("phylum", "class", "order", "family")),
                 *(_with_interval(ranks[rank], "accuracy") for rank in ("genus", "species")),
                 _with_interval(ranks["species"], "acc_known"),
             ]
@@ -114,32 +154,10 @@ def trust_table(cells: Sequence[Row]) -> str:
 
     def row(cell: Row, cut: str, ranks: Row) -> list[str]:
         recalls = [_with_interval(ranks[rank], "recall_at_p95") for rank in ("genus", "species")]
-        shown = [_percent(ranks[rank][figure]) for rank, figure in columns]
+        shown = [percent(ranks[rank][figure]) for rank, figure in columns]
         return [*_tool_and_cut(cell, cut), *shown, *(recalls if cut == "0" else ["", ""])]
 
-    return _table(header, (row(*found) for found in _by_cut(cells)))
-
-
-def against_table(rows: Sequence[Row]) -> str:
-    """McNemar's test of linnet's models against the best peer."""
-    header = ["linnet's model", "rank", "best other tool", "model right", "other right", "difference"]
-    return _table(
-        [*header, "only model right", "only other right", "p (McNemar)"],
-        (
-            [
-                r["model"],
-                r["rank"],
-                r["best_peer"],
-                _percent(r["accuracy"]),
-                _percent(r["peer_accuracy"]),
-                f"{100 * r['difference']:+.1f}{_interval(r['interval'], sign=True)}",
-                str(r["model_only"]),
-                str(r["peer_only"]),
-                f"{r['p_value']:.2g}",
-            ]
-            for r in sorted(rows, key=lambda r: (list(TOOLS).index(r["tool"]), r["model"], r["rank"]))
-        ),
-    )
+    return table(header, (row(*found) for found in _by_cut(cells)))
 
 
 TRUST_NOTE = """\
@@ -162,18 +180,18 @@ def novel_table(split: str, cells: Sequence[Row]) -> str:
     first = cells[0]["scores"]["0"]
     taxa = {"species": "species", "genus": "genera"}[rank]
     counts = f"{first['novel']['n']:,} queries of new {taxa}, {first['control']['n']:,} controls. Per cent."
-    table = _table(
+    found = table(
         header,
         (
             [
                 *_tool_and_cut(cell, cut),
-                *(_percent(parts["novel"][x]) for x in novel),
-                *(_percent(parts["control"][x]) for x in control),
+                *(percent(parts["novel"][x]) for x in novel),
+                *(percent(parts["control"][x]) for x in control),
             ]
             for cell, cut, parts in _by_cut(cells)
         ),
     )
-    return f"{counts}\n\n{table}"
+    return f"{counts}\n\n{found}"
 
 
 NOVEL_NOTE = """\
@@ -190,7 +208,7 @@ def cost_table(cells: Iterable[Row]) -> str:
     header = ["split", "region", "tool", "reads", "reads per CPU s", "start-up, CPU s", "classifying, CPU s"]
     header += ["wall s", "RAM, MB", "training, CPU s", "training RAM, MB", "load"]
     ordered = sorted(cells, key=lambda c: (SPLITS.index(c["cell"]["split"]), *_order(c)))
-    return _table(
+    return table(
         header,
         (
             [
@@ -199,10 +217,10 @@ def cost_table(cells: Iterable[Row]) -> str:
                 c["label"],
                 f"{c['reads']:,}",
                 _speed(c),
-                _amount(c["start_up"]["cpu_s"]),
-                _amount(c["classification"]["cpu_s"]),
-                _amount(c["classification"]["wall_s"]),
-                _amount(c["classification"]["peak_mb"]),
+                amount(c["start_up"]["cpu_s"]),
+                amount(c["classification"]["cpu_s"]),
+                amount(c["classification"]["wall_s"]),
+                amount(c["classification"]["peak_mb"]),
                 _training(c, "cpu_s"),
                 _training(c, "peak_mb"),
                 f"{c['load']:.1f}",
@@ -223,14 +241,15 @@ the number of cores, wall times say little."""
 # ---------------------------------------------------------------------- cells of tables
 
 
-def _cells(results: Mapping[str, Any], split: str, region: str) -> list[Row]:
-    chosen = [c for c in results["cells"] if (c["cell"]["split"], c["cell"]["region"]) == (split, region)]
-    return sorted(chosen, key=_order)
+def _models(results: Mapping[str, Any], split: str, region: str | None = None) -> list[Row]:
+    """One row for each model of a split, see `seeds`, in all regions or in one."""
+    models = (m for m in one_per_model(results["cells"]) if m["cell"]["split"] == split)
+    return sorted((m for m in models if region in (None, m["cell"]["region"])), key=_order)
 
 
-def _order(cell: Row) -> tuple[int, int, int]:
-    its = cell["cell"]
-    return REGIONS.index(its["region"]), list(TOOLS).index(its["tool"]), its["seed"] or 0
+def _order(model: Row) -> tuple[int, int]:
+    its = model["cell"]
+    return REGIONS.index(its["region"]), list(TOOLS).index(its["tool"])
 
 
 def _by_cut(cells: Iterable[Row]) -> Iterable[tuple[Row, str, Row]]:
@@ -241,53 +260,18 @@ def _tool_and_cut(cell: Row, cut: str) -> list[str]:
     return [cell["label"], "none" if cut == "0" else cut]
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"
-
-
 def _with_interval(figures: Row, name: str) -> str:
-    return _percent(figures[name]) + ("" if figures[name] is None else _interval(figures["intervals"].get(name)))
-
-
-def _interval(interval: Sequence[float] | None, sign: bool = False) -> str:
-    if interval is None:
-        return ""
-    low, high = (f"{100 * x:{'+' if sign else ''}.1f}" for x in interval)
-    return f" ({low} to {high})"
+    return percent(figures[name]) + ("" if figures[name] is None else interval(figures["intervals"].get(name)))
 
 
 def _speed(cell: Row) -> str:
-    return f"{'> ' if cell['at_least'] else ''}{_amount(cell['reads_per_cpu_s'])}"
+    return f"{'> ' if cell['at_least'] else ''}{amount(cell['reads_per_cpu_s'])}"
 
 
 def _training(cell: Row, what: str) -> str:
-    return _amount(cell["training"][what]) if cell["training"] else "-"
-
-
-def _amount(x: float) -> str:
-    """Three figures, or all before the point."""
-    return f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
+    return amount(cell["training"][what]) if cell["training"] else "-"
 
 
 def _settings(cells: Iterable[Row]) -> str:
     versions = {c["cell"]["tool"]: c["version"] for c in cells}
     return "\n".join(f"- {name} ({versions[name]}): {t.settings}" for name, t in TOOLS.items() if name in versions)
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """A Markdown table whose columns are aligned in the source too."""
-    lines = [list(header), *map(list, rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    text_columns = {i for i, title in enumerate(header) if title in _TEXT}
-
-    def line(cells: Sequence[str]) -> str:
-        padded = (
-            c.ljust(w) if i in text_columns else c.rjust(w) for i, (c, w) in enumerate(zip(cells, widths, strict=True))
-        )
-        return f"| {' | '.join(padded)} |"
-
-    rule = ["-" * w if i in text_columns else "-" * (w - 1) + ":" for i, w in enumerate(widths)]
-    return "\n".join([line(lines[0]), line(rule), *map(line, lines[1:])])
-
-
-_TEXT = {"tool", "region", "split", "rank", "best other tool", "linnet's model"}

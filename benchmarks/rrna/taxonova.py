@@ -5,8 +5,8 @@ takes 20 minutes of a core. It is trained as its authors advise for one's own re
 epochs that a fifth of the references choose, then all of them) and calibrated on a twentieth that was set aside;
 for a quick run on 7-mers, in larger batches, and for fewer epochs than it would choose.
 
-An unnamed rank is passed as an empty name (`s__`), as in its own example. Left out, it would be a rank without a
-label, and the answer's whole lineage that of the nearest species that has a name.
+An unnamed rank is passed as an empty name (`s__`), as in the example that comes with it. Left out, it would be a rank
+without a label: every query would then be named down to a species, and its whole lineage be that of the species.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from prepare import RANKS, write_lines
 from tool import Answer, Model, Tool, lineage_of_names, named_part, references
 
 QUICK = ("--kmer-length", "7", "--batch_size", "128", "--learning_rate", "5e-4",
-         "--skip_scout", "--optimal_epochs", "10")  # fmt: skip
+         "--skip_scout", "--optimal_epochs", "9")  # fmt: skip
 SET_ASIDE = 0.05
 SEED = 42
 
@@ -81,7 +81,7 @@ def _version() -> str:
 
 TAXONOVA = Tool(
     "trained as advised for one's own references, calibrated on a twentieth of them that was set aside (a quick run: "
-    "7-mers, 10 epochs); cut 0.8, its own for species (its own for genus is 0.7, above 0.5)",
+    "7-mers, 9 epochs); cut 0.8, its own for species (its own for genus is 0.7, above 0.5)",
     _train, _classify, _answers, _version,
     ("taxonova", "PyPI package taxonova; in an environment of its own whose bin is on PATH"), cut=0.8,
 )  # fmt: skip

@@ -1,8 +1,8 @@
 """mothur and the RDP classifier: the naive Bayes of Wang et al. 2007, with 100 bootstraps of the query's 8-mers.
 
-Both know a class by the deepest name of its references. A lineage that ends early is therefore completed with
-placeholders, which are no names in an answer. mothur accepts lineages of uneven depth too, and then takes the
-references of all deeper names for those of the shallow class as well, so that it names more.
+To both, references that end in the same name are a class, and a class that has no name for a rank is completed with
+placeholders, which are no names in an answer. mothur takes uneven lineages too. It then counts, as references of a
+class that ends early, those of all names below it as well: such a class is weighed too low, and more is named.
 """
 
 from __future__ import annotations

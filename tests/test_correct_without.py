@@ -18,6 +18,8 @@ from linnet.errors import UsageError, UserError
 from linnet.families import contigs as student
 from linnet.neighbours import Neighbours
 
+pytestmark = pytest.mark.slow  # trains models
+
 QUICK = Config(student=student.Config(width=8, epochs=2, rare=2))
 
 

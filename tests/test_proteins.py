@@ -31,6 +31,8 @@ from linnet.protein_predictor import ProteinPredictor  # noqa: E402
 from linnet.records import SequenceRecord  # noqa: E402
 from linnet.taxonomy import RANKS, Taxonomy  # noqa: E402
 
+pytestmark = pytest.mark.slow  # trains models
+
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -54,7 +54,7 @@ def published(model: Path, **running: Any) -> list[np.ndarray]:
     return [np.exp(log_p) for log_p in network.ranks(reading).log_p]
 
 
-@pytest.mark.parametrize("engine", ["torch", "openvino"])
+@pytest.mark.parametrize("engine", ["torch", pytest.param("openvino", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("how", KINDS)
 def test_a_converted_model_answers_as_a_plain_recomputation(tmp_path: Path, how: dict[str, Any], engine: str) -> None:
     if engine == "openvino":

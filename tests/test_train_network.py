@@ -27,6 +27,8 @@ from linnet.regions import REGIONS  # noqa: E402
 from linnet.taxonomy import RANKS, Taxonomy  # noqa: E402
 from linnet.tokens import Pieces  # noqa: E402
 
+pytestmark = pytest.mark.slow  # trains models
+
 GENES, LINEAGES = evolved_genes(length=240, species=2, copies=3)
 SIZE = ["--embed-dim", 16, "--num-filters", 8, "--hidden-size", 16, "--num-hidden-layers", 1, "--num-attention-heads", 2,
         "--intermediate-size", 32, "--vocabulary", 64, "--max-length", 256]  # fmt: skip
@@ -58,7 +60,6 @@ def refused(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> tuple[i
 # ---------------------------------------------------------------------- every kind
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("head", ["ranks", "tree"])
 @pytest.mark.parametrize("encoder", ["onehot", "cnn", "bert", "hybrid"])
 def test_every_encoder_under_every_head_trains_classifies_and_is_scored(
@@ -84,7 +85,6 @@ def test_every_encoder_under_every_head_trains_classifies_and_is_scored(
     assert f"{len(GENES)} queries" in capsys.readouterr().out
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "settings",
     [
@@ -121,7 +121,6 @@ def test_a_finished_model_holds_its_weights_and_nothing_of_the_training(
     assert [p.name for p in tmp_path.iterdir()] == ["m"]  # OUT.training is gone
 
 
-@pytest.mark.slow
 def test_references_are_cut_to_a_region(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     forward, backward = REGIONS["V4"].forward, REGIONS["V4"].reverse
     plain = str.maketrans("RYSWKMBDHVN", "ACCATACAAAA")
@@ -189,7 +188,6 @@ def equal(one: Path, other: Path) -> bool:
     return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("encoder", "settings"),
     [("hybrid", [*QUICK, "--hidden-dropout-prob", 0.3, "--accumulate", 2, "--batch", 6]),
@@ -257,7 +255,6 @@ def test_the_refit_has_as_many_passes_as_the_best_one(
 # ---------------------------------------------------------------------- two processes
 
 
-@pytest.mark.slow
 def test_two_processes_give_one_model_the_same_as_one_process(tmp_path: Path, references: list[object]) -> None:
     pytest.importorskip("accelerate")
     settings = [*SIZE, "--epochs", 3, "--batch", 48, "--hold-out", 0.25, "--hidden-dropout-prob", 0, "--threads", 1]

@@ -24,6 +24,8 @@ from linnet.errors import UsageError, UserError  # noqa: E402
 from linnet.protein_preparation import Rows  # noqa: E402
 from linnet.taxonomy import Taxon, Taxonomy  # noqa: E402
 
+pytestmark = pytest.mark.slow  # trains models
+
 QUICK = replace(CONFIG, recipe=replace(CONFIG.recipe, epochs=2), refit=False)
 
 

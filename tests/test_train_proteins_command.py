@@ -18,6 +18,8 @@ from linnet import checkpoint
 from linnet.__main__ import main
 from linnet.residues import RESIDUES
 
+pytestmark = pytest.mark.slow  # trains models
+
 TREE = (
     "taxid\tparent\trank\tname\n1\t1\tno rank\troot\n2\t1\tdomain\tBacteria\n"
     "10\t2\tgenus\tAlpha\n11\t10\tspecies\tAlpha prima\n12\t10\tspecies\tAlpha secunda\n20\t2\tgenus\tBeta\n21\t20\tspecies\tBeta sola\n"
@@ -217,7 +219,6 @@ def test_an_esm_without_weights_is_refused(world: Path, tmp_path: Path, capsys: 
 # ---------------------------------------------------------------------- broken off; shared by processes
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("keep", [True, False])
 def test_a_killed_training_goes_on_with_the_same_command(world: Path, esm: Path, tmp_path: Path, keep: bool) -> None:
     pytest.importorskip("peft")
@@ -231,7 +232,6 @@ def test_a_killed_training_goes_on_with_the_same_command(world: Path, esm: Path,
     assert not broken.with_name("broken.training").exists()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["words", "esm"])
 def test_two_processes_train_one_model(world: Path, esm: Path, tmp_path: Path, kind: str) -> None:
     pytest.importorskip("accelerate")

@@ -20,6 +20,8 @@ from linnet.predictor import load
 from linnet.preparation import HeldOut
 from linnet.train import train
 
+pytestmark = pytest.mark.slow  # trains models
+
 GENES, LINEAGES = evolved_genes(length=240, species=2, copies=3)
 SETTINGS = ["--k", "4", "--width", "16", "--epochs", "6", "--batch", "12", "--learning-rate", "0.02", "--hold-out", "0.25",
             "--threads", "1", "--precision", "fp32"]  # fmt: skip
@@ -102,7 +104,6 @@ def test_a_figure_that_a_seed_lacks_is_left_out() -> None:
     assert cells["ECE"] == "-" and cells["accuracy"] == "50.00±0.00"
 
 
-@pytest.mark.slow
 def test_the_same_references_are_held_out_for_every_seed(tiny_config: Any) -> None:
     from dataclasses import replace
 
@@ -140,7 +141,6 @@ def test_a_model_in_the_way_is_said_before_training(
     assert "is one model, not a folder of several" in err and "epoch" not in err
 
 
-@pytest.mark.slow
 def test_seeds_broken_off_between_two_go_on(tmp_path: Path, ensemble: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     save = training_runs.save
 

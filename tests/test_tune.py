@@ -30,6 +30,8 @@ from linnet.search_space import Between, OneOf
 from linnet.train import CompactLesson
 from linnet.tune import Search
 
+pytestmark = pytest.mark.slow  # trains models
+
 SPACE = {("learning_rate",): Between(1e-5, 5e-3, log=True), ("batch",): OneOf(((8,), (16,), (32,)))}
 NOTHING = HeldOut({}, {}, set(), [])
 
@@ -266,7 +268,6 @@ def command(*words: object) -> int:
     return main([str(word) for word in words])
 
 
-@pytest.mark.slow
 def test_train_with_the_best_settings_finds_the_loss_of_the_trial(tmp_path: Path, files: list[object]) -> None:
     study, model = tmp_path / "study", tmp_path / "model"
     same = ["--epochs", 2, "--vocabulary", 64, "--max-length", 64, "--num-filters", 8, "--embed-dim", 8, "--batch", 16]
@@ -283,7 +284,6 @@ def test_train_with_the_best_settings_finds_the_loss_of_the_trial(tmp_path: Path
     assert ",".join(map(str, settings["model"]["encoder"]["kernel_sizes"])) == best["kernel_sizes"]
 
 
-@pytest.mark.slow
 def test_the_kmer_network_can_be_tuned(tmp_path: Path, files: list[object]) -> None:
     study, model = tmp_path / "study", tmp_path / "model"
     same = ["--epochs", 2, "--k", 5, "--width", 16, "--batch", 32]

@@ -26,7 +26,7 @@ def other_model(genes, tiny_config, tmp_path_factory) -> Path:  # type: ignore[n
 
     folder = tmp_path_factory.mktemp("model") / "other"
     model, _ = train.train(
-        *genes, replace(tiny_config, seed=7, neighbours=False, recipe=replace(tiny_config.recipe, epochs=2))
+        *genes, replace(tiny_config, seed=7, neighbours=0, recipe=replace(tiny_config.recipe, epochs=2))
     )
     checkpoint.save(model, folder)
     return folder

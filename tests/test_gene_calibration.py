@@ -85,7 +85,7 @@ def test_neighbours_help_where_the_network_has_learnt_little(genes, tiny_config)
         found = [held.predictions[i].lineage[:5] == held.truth[i][:5] for i in held.natural]
         return float(np.mean(found))
 
-    assert right(short) > right(replace(short, neighbours=False)) + 0.1
+    assert right(short) > right(replace(short, neighbours=0)) + 0.1
 
 
 def test_neighbours_are_told_with_their_lineages(tiny_model: Path, genes, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

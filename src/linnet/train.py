@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import compress
 from typing import Any
 
 import numpy as np
@@ -51,8 +52,9 @@ class Config:
     """Networks fitted with other references set aside, to learn from what they say of these; at most 1 / hold_out."""
     hidden_clades: float = 0.02
     """Share of the clades of each level set aside whole in each round, so that their taxa are new."""
-    neighbours: bool = True
-    """Keep the references with the model and weigh what those most like a read say of it."""
+    neighbours: int = 500_000
+    """References kept with the model, at most, to weigh what those most like a read say of it; 0: none, a smaller and
+    faster model that knows new taxa less well."""
     refit: bool = True
     """Fit again on all references once calibrated; the calibration is kept."""
     seed: int = 42
@@ -61,6 +63,7 @@ class Config:
     def __post_init__(self) -> None:
         for name in ("hide", "hold_out", "hidden_clades"):
             require(0 <= getattr(self, name) <= 0.5, f"{name} {getattr(self, name)}", "0 to 0.5")
+        require(self.neighbours >= 0, f"neighbours {self.neighbours}", "0 or more")
         require(1 <= self.rounds <= 20, f"rounds {self.rounds}", "1 to 20")
         require(0 <= self.seed < 2**32, f"seed {self.seed}", "0 to 4294967295")
 
@@ -113,8 +116,7 @@ def train(
         data: Labelled, tree: Taxonomy, ids: Sequence[str], name: str, of: str, **more: Any
     ) -> tuple[Model, CompactNetwork]:
         model = fit(data, tree, config, log, keeping.file(f"seed-{config.seed}.{name}", of), teach, **more)
-        index = GeneIndex.of(data.sequences, data.nodes, ids) if config.neighbours else None
-        return model, CompactNetwork(model.tensors(), tree, index=index)
+        return model, CompactNetwork(model.tensors(), tree, index=_index(data, ids, config))
 
     first, views, random = rounds[0], config.model.views, np.random.default_rng(config.seed + 2)
     of = digest_of_run(first.digest, asdict(config), first.fitted)
@@ -178,6 +180,16 @@ def baseline(kind: str, sequences: Mapping[str, str], lineages: Mapping[str, Lin
     return Checkpoint(
         {"family": "rrna", "kind": kind, "linnet": linnet.__version__}, tensors, tree, Calibration.none(1)
     )
+
+
+def _index(data: Labelled, ids: Sequence[str], config: Config) -> GeneIndex | None:
+    """The references among which neighbours are looked up, drawn by chance where there are too many."""
+    if not config.neighbours:
+        return None
+    rows = np.random.default_rng(config.seed).permutation(len(ids))[: config.neighbours]
+    chosen = np.isin(np.arange(len(ids)), rows)
+    some = subset(data, chosen)
+    return GeneIndex.of(some.sequences, some.nodes, list(compress(ids, chosen)))
 
 
 def fit(

@@ -1,4 +1,4 @@
-"""Scores kept in the folder of their cell, with a digest of everything that they come from."""
+"""Scores kept in the folder of their cell, beside a digest of everything that they come from."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SCORES = "scores.json"
 
 
 def kept(folder: Path, digest: str, make: Callable[[], Mapping[str, Any]]) -> dict[str, Any]:
-    """The scores that lie in a cell's folder under this digest, made and left there if there are none."""
+    """What lies in a cell's folder under this digest, made and left there if there is nothing."""
     path = folder / SCORES
-    found = json.loads(path.read_text()) if path.exists() else {}
+    found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
     if found.get("digest") != digest:
-        found = json.loads(json.dumps({"digest": digest, "scores": make()}))  # the same as when it is read again
-        write_lines(path, [json.dumps(found)])
-    scores: dict[str, Any] = found["scores"]
-    return scores
+        text = json.dumps({"digest": digest, **make()})
+        write_lines(path, [text])
+        found = json.loads(text)  # in every run the same
+    return found
 
 
 def digest(files: Iterable[Path], settings: Iterable[object]) -> str:

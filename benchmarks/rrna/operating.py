@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 from cells import Cell
+from judged import ByCell, Judged
 from numpy.typing import NDArray
-from rivals import FLOOR, Judged
-
-from linnet.outcomes import Outcomes
+from rivals import FLOOR
 
 Row = dict[str, Any]
 
@@ -37,7 +36,7 @@ class Point:
     over: float
 
 
-def operating_points(judged: Judged, ranks: Iterable[str]) -> list[Row]:
+def operating_points(judged: ByCell, ranks: Iterable[str]) -> list[Row]:
     """For each region and rank the standard's point uncut, and every tool with a confidence at two cuts of its own:
 
     same_over: the lowest at which it names no more unknown taxa than the standard, and some taxa;
@@ -54,19 +53,18 @@ def operating_points(judged: Judged, ranks: Iterable[str]) -> list[Row]:
         for standard in cells
         if standard.tool == STANDARD
         for rank in ranks
-        if 0 < np.sum(judged[standard][rank].known) < len(judged[standard][rank])
+        if len(set(judged[standard][rank].known.tolist())) == 2
     ]
 
 
-def _row(judged: Judged, cells: Iterable[Cell], standard: Cell, rank: str) -> Row:
+def _row(judged: ByCell, cells: Iterable[Cell], standard: Cell, rank: str) -> Row:
     its = judged[standard][rank]
     uncut = points(its)[1][0]
     tools: dict[str, list[Row]] = defaultdict(list)
     for cell in sorted(cells, key=lambda cell: cell.seed or 0):
-        outcomes = judged[cell][rank]
-        if cell != standard and np.isfinite(outcomes.path_confidence).any():
-            tools[cell.tool].append({"seed": cell.seed, **_at(outcomes, uncut)})
-    assert its.known is not None
+        found = judged[cell][rank]
+        if cell != standard and np.isfinite(found.confidence).any():
+            tools[cell.tool].append({"seed": cell.seed, **_at(found, uncut)})
     n_known = int(its.known.sum())
     return {
         "split": standard.split,
@@ -79,8 +77,8 @@ def _row(judged: Judged, cells: Iterable[Cell], standard: Cell, rank: str) -> Ro
     }
 
 
-def _at(outcomes: Outcomes, standard: Point) -> Row:
-    cuts, found = points(outcomes)
+def _at(judged: Judged, standard: Point) -> Row:
+    cuts, found = points(judged)
     same_over = next((i for i, point in enumerate(found) if point.over <= standard.over), None)
     same_right = next((i for i in reversed(range(len(found))) if found[i].right >= standard.right), None)
     return {
@@ -89,22 +87,21 @@ def _at(outcomes: Outcomes, standard: Point) -> Row:
     }
 
 
-def points(outcomes: Outcomes) -> tuple[NDArray[np.float64], list[Point]]:
+def points(judged: Judged) -> tuple[NDArray[np.float64], list[Point]]:
     """All cuts that leave different names, none (-inf) first, and what each comes to.
 
-    The outcomes are uncut, and hold queries of known and of unknown taxa.
+    There must be queries of known and of unknown taxa.
     """
-    known = outcomes.known
-    assert known is not None
-    least = np.where(np.isnan(outcomes.path_confidence), np.inf, outcomes.path_confidence)  # never cut
-    least = np.where(outcomes.classified, least, -np.inf)
-    cuts = np.r_[-np.inf, np.unique(least[np.isfinite(least)])]
+    confidence = np.where(np.isnan(judged.confidence), np.inf, judged.confidence)  # never cut
+    its = confidence[judged.named & np.isfinite(confidence) & (confidence > 0)]
+    cuts = np.r_[-np.inf, np.unique(its)]
 
-    def kept(which: NDArray[np.bool_]) -> NDArray[np.int64]:
+    def left(which: NDArray[np.bool_]) -> NDArray[np.int64]:
         """How many of some of the names are left at each cut."""
-        return np.asarray(which.sum() - np.searchsorted(np.sort(least[which]), cuts), np.int64)
+        return np.asarray(which.sum() - np.searchsorted(np.sort(confidence[which]), cuts), np.int64)
 
-    right = kept(known & outcomes.right & outcomes.classified) / known.sum()
-    wrong = kept(known & ~outcomes.right & outcomes.classified) / known.sum()
-    over = kept(~known & outcomes.classified) / (~known).sum()
+    n_known, n_unknown = judged.known.sum(), (~judged.known).sum()
+    right = left(judged.named & judged.known & judged.right) / n_known
+    wrong = left(judged.named & judged.known & ~judged.right) / n_known
+    over = left(judged.named & ~judged.known) / n_unknown
     return cuts, [Point(*values) for values in zip(right.tolist(), wrong.tolist(), over.tolist(), strict=True)]

@@ -25,7 +25,10 @@ ALPHA = 0.05
 
 
 def beside(rows: Sequence[Row]) -> list[str]:
-    """Who is ahead, in sentences; for each region and model a table of other tools by ranks; what it says."""
+    """Who is ahead, in sentences; for each region and model a table of other tools by ranks; what it says.
+
+    Nothing without `SHOWN` models.
+    """
     models = [found for model in SHOWN if (found := _shown(rows, model))]
     parts = [_verdict(found) for found in models]
     for region in REGIONS:
@@ -33,7 +36,7 @@ def beside(rows: Sequence[Row]) -> list[str]:
             here = [row for row in found if row["region"] == region]
             if here:
                 parts += [f"**{region}: {here[0]['tool']}**, {_seeds(here[0])}", _beside_table(here)]
-    return [*parts, BESIDE_NOTE]
+    return [*parts, BESIDE_NOTE] if parts else []
 
 
 BESIDE_NOTE = f"""\
@@ -62,11 +65,11 @@ def _beside_table(rows: Iterable[Row]) -> str:
 def _won_and_lost(row: Row) -> str:
     ahead, behind = _significant(row)
     signs = " ".join([f"+{ahead}"] * (ahead > 0) + [f"-{behind}"] * (behind > 0)) or "0"
-    return f"{_mean_count(row, 'won')}:{_mean_count(row, 'lost')} ({signs})"
+    won, lost = (_count(fmean(seed[name] for seed in row["seeds"])) for name in ("won", "lost"))
+    return f"{won}:{lost} ({signs})"
 
 
-def _mean_count(row: Row, name: str) -> str:
-    mean = fmean(seed[name] for seed in row["seeds"])
+def _count(mean: float) -> str:
     return f"{mean:.0f}" if mean == int(mean) else f"{mean:.1f}"
 
 
@@ -101,14 +104,14 @@ def _verdict(rows: Sequence[Row]) -> str:
 
 
 def _places(rows: Sequence[Row], holds: Callable[[Row], bool]) -> str:
-    """The ranks, by region, at which something holds beside every other tool."""
-    parts = []
+    """The ranks at which something holds beside every other tool, and in brackets the regions."""
+    regions: dict[str, list[str]] = defaultdict(list)
     for region in REGIONS:
         here = [row for row in rows if row["region"] == region]
         ranks = [rank for rank in COMPARED if here and all(holds(row) for row in here if row["rank"] == rank)]
         if ranks:
-            parts.append(f"{', '.join(ranks)} ({region})")
-    return "; ".join(parts) or "nowhere"
+            regions[", ".join(ranks)].append(region)
+    return "; ".join(f"{ranks} ({', '.join(where)})" for ranks, where in regions.items()) or "nowhere"
 
 
 def _seeds(row: Row) -> str:
@@ -132,8 +135,8 @@ def against_table(rows: Sequence[Row]) -> str:
                 percent(r["accuracy"]),
                 percent(r["peer_accuracy"]),
                 f"{100 * r['difference']:+.1f}{interval(r['interval'], sign=True)}",
-                f"{r['won']:.4g}",
-                f"{r['lost']:.4g}",
+                _count(r["won"]),
+                _count(r["lost"]),
                 f"{r['greatest_p_value']:.2g}",
             ]
             for r in sorted(rows, key=lambda r: (list(TOOLS).index(r["tool"]), r["rank"]))

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any
 
 import numpy as np
 from cells import Cell
+from judged import ByCell
 from numpy.typing import NDArray
 from prepare import RANKS
 
-from linnet.outcomes import Outcomes
 from linnet.significance import bootstrap, mcnemar, percentile_interval
 
 Row = dict[str, Any]
-Judged = Mapping[Cell, Mapping[str, Outcomes]]
-"""What became of the queries of each cell, by rank, uncut."""
 
 COMPARED = RANKS[1:]
 FLOOR = "linnet-commonest"  # what knowing nothing of a query reaches; no rival of anything
@@ -27,7 +25,7 @@ def is_linnet(tool: str) -> bool:
     return tool.startswith("linnet")
 
 
-def beside_peers(judged: Judged) -> list[Row]:
+def beside_peers(judged: ByCell) -> list[Row]:
     """McNemar's test of each training of each of linnet's models against each other tool, at each rank and region."""
     return [
         {"tool": seeds[0].tool, "region": seeds[0].region, "rank": rank, "peer": peer.tool}
@@ -38,7 +36,7 @@ def beside_peers(judged: Judged) -> list[Row]:
     ]
 
 
-def against_best_peer(judged: Judged, ranks: Iterable[str], resamples: int) -> list[Row]:
+def against_best_peer(judged: ByCell, ranks: Iterable[str], resamples: int) -> list[Row]:
     """Each of linnet's models, in the mean of its seeds, less the other tool that has most right, by rank and region.
 
     The interval is of that difference over the queries, by the bootstrap.
@@ -50,7 +48,7 @@ def against_best_peer(judged: Judged, ranks: Iterable[str], resamples: int) -> l
     ]
 
 
-def _models(judged: Judged) -> list[tuple[list[Cell], list[Cell]]]:
+def _models(judged: ByCell) -> list[tuple[list[Cell], list[Cell]]]:
     """The trainings of each of linnet's models, by region, and the other tools there, if any."""
     models: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     peers: dict[str, list[Cell]] = defaultdict(list)
@@ -66,12 +64,12 @@ def _models(judged: Judged) -> list[tuple[list[Cell], list[Cell]]]:
     ]
 
 
-def _test(judged: Judged, ours: Cell, peer: Cell, rank: str) -> Row:
+def _test(judged: ByCell, ours: Cell, peer: Cell, rank: str) -> Row:
     found = mcnemar(judged[ours][rank].right, judged[peer][rank].right)
     return {"seed": ours.seed, "won": found.a_only, "lost": found.b_only, "p_value": found.p_value}
 
 
-def _difference(judged: Judged, seeds: Sequence[Cell], peer: Cell, rank: str, resamples: int) -> Row:
+def _difference(judged: ByCell, seeds: Sequence[Cell], peer: Cell, rank: str, resamples: int) -> Row:
     of_peer = judged[peer][rank].right.astype(float)
     of_ours = np.mean([judged[cell][rank].right for cell in seeds], axis=0)
     n = len(of_peer)
@@ -97,5 +95,5 @@ def _difference(judged: Judged, seeds: Sequence[Cell], peer: Cell, rank: str, re
     }
 
 
-def _accuracy(judged: Judged, cell: Cell, rank: str) -> float:
+def _accuracy(judged: ByCell, cell: Cell, rank: str) -> float:
     return float(judged[cell][rank].right.mean())

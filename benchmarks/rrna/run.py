@@ -6,7 +6,7 @@
 
 Every tool is given the same references and the same queries, runs in a process of its own with one thread, and
 is scored by the same code. Finished cells are kept under --work, so that the same command goes on where it was
-stopped; results.json and results.md there cover all that is finished. Exit 1: a tool failed.
+stopped; results.json, results.md and accuracy_speed.svg there cover all that is finished. Exit 1: a tool failed.
 
 Needs cutadapt and scikit-learn (pip install 'linnet[benchmark,train]') and, from Debian, time, vsearch, kraken2,
 mothur and rdp-classifier; a tool whose program is missing is left out.
@@ -29,7 +29,8 @@ from measure import CommandFailed
 from peers import TOOLS
 from prepare import REGIONS, SPLITS, prepare
 from score import score
-from tables import render, summary
+from speed_figure import speed_figure
+from tables import FIGURE, render, summary
 
 import linnet
 from main import exit_status, numbers, of, write
@@ -101,7 +102,7 @@ def _run_all(bench: Bench, cells: Sequence[Cell]) -> list[str]:
 
 
 def _report(bench: Bench, skipped: list[str], failed: list[str]) -> int:
-    """Score all finished cells, write both files, print the summary."""
+    """Score all finished cells, write results, tables and the picture, print the summary."""
     done = finished(bench)
     if not done:
         _say("nothing is finished, so there is nothing to report")
@@ -118,6 +119,9 @@ def _report(bench: Bench, skipped: list[str], failed: list[str]) -> int:
     }
     write(bench.results / "results.json", json.dumps(results, indent=1) + "\n")
     write(bench.results / "results.md", render(results))
+    figure = speed_figure(results["cells"])
+    if figure:
+        write(bench.results / FIGURE, figure)
     print(summary(results))
     print(f"\n{bench.results / 'results.md'}")
     return 1 if failed else 0

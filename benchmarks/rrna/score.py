@@ -9,15 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from cells import Bench, Cell, Finished
+from judged import Judged
 from kept import digest, kept
 from operating import operating_points
 from peers import TOOLS
-from prepare import RANKS, query_parts
+from prepare import RANKS, SPLITS, query_parts
 from rivals import against_best_peer, beside_peers
 from seeds import over_seeds
 from threadpoolctl import threadpool_limits
@@ -25,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from linnet.evaluate import evaluate
 from linnet.formats import load
 from linnet.lineages import read_lineages
-from linnet.outcomes import Outcomes, depths, judge
+from linnet.outcomes import depths, judge
 from linnet.prediction import Prediction
 from linnet.taxonomy import Lineage
 
@@ -43,25 +44,22 @@ Predictions = Mapping[str, Prediction]
 
 def score(bench: Bench, cells: Sequence[Finished]) -> dict[str, Any]:
     """Scores of each cell, models over their seeds, and linnet's models beside the other tools."""
-    truth = read_lineages(bench.data / "taxonomy.tsv").lineages
-    references = {f.record["references"] for f in cells}
-    scorer = Scorer(bench, truth, {name: frozenset(truth[i] for i in _ids(bench.work / name)) for name in references})
+    scorer = Scorer(bench)
     with threadpool_limits(limits=1):  # more threads make such small products slower
-        rows = [f.record | {"label": f.cell.label, "scores": scorer.scores(f)} for f in cells]
-        judged = {f.cell: scorer.outcomes(f) for f in cells}
-        random = {cell: outcomes for cell, outcomes in judged.items() if cell.split == "random"}
+        found = {f.cell: scorer.found(f) for f in cells}
+        rows = [f.record | {"label": f.cell.label, "scores": found[f.cell]["scores"]} for f in cells]
+        judged = {
+            cell: {rank: Judged.from_json(row) for rank, row in made["judged"].items()} for cell, made in found.items()
+        }
+        of_split = {split: {c: j for c, j in judged.items() if c.split == split} for split in SPLITS}
+        ranks = {"random": WITH_INTERVALS} | {split: (rank,) for split, rank in NOVEL_RANK.items()}
         return {
             "cells": rows,
             "over_seeds": over_seeds(rows),
-            "beside_peers": beside_peers(random),
-            "against_best_peer": against_best_peer(random, WITH_INTERVALS, RESAMPLES),
+            "beside_peers": beside_peers(of_split["random"]),
+            "against_best_peer": against_best_peer(of_split["random"], WITH_INTERVALS, RESAMPLES),
             "operating_points": [
-                *operating_points(random, WITH_INTERVALS),
-                *(
-                    point
-                    for split, rank in NOVEL_RANK.items()
-                    for point in operating_points({c: o for c, o in judged.items() if c.split == split}, [rank])
-                ),
+                point for split in SPLITS for point in operating_points(of_split[split], ranks[split])
             ],
         }
 
@@ -74,58 +72,48 @@ def cuts(tool: str) -> list[float]:
 
 @dataclass(frozen=True)
 class Scorer:
-    """Scores cells against one truth.
-
-    Attributes:
-        known: the lineages of each file of references.
-    """
+    """Scores cells against one truth, which is read when it is needed."""
 
     bench: Bench
-    truth: Mapping[str, Lineage]
-    known: Mapping[str, frozenset[Lineage]]
 
-    def scores(self, finished: Finished) -> dict[str, Any]:
-        """Cut, as text -> figures; those of the random split by rank, those of the others by part. Kept in the
-        cell's folder until something that they depend on is another.
+    @cached_property
+    def truth(self) -> Mapping[str, Lineage]:
+        return read_lineages(self.bench.data / "taxonomy.tsv").lineages
+
+    def found(self, finished: Finished) -> dict[str, Any]:
+        """`scores`: cut, as text -> figures, those of the random split by rank, those of the others by part; `judged`:
+        rank -> what became of each query. Kept in the cell's folder until something that they come from is another.
         """
         cell = finished.cell
-        made_of = [
+        files = [
             predictions_file(finished.folder),
             *(self.bench.work / finished.record[name] for name in ("references", "queries")),
             self.bench.data / "taxonomy.tsv",
         ]
         how = [SCORED_AS, RESAMPLES, cell.split, cuts(cell.tool), TOOLS[cell.tool].probability, self._parts(finished)]
-        return kept(finished.folder, digest(made_of, how), lambda: self._scores(finished))
+        return kept(finished.folder, digest(files, how), lambda: self._found(finished))
 
-    def _scores(self, finished: Finished) -> dict[str, Any]:
+    def _found(self, finished: Finished) -> dict[str, Any]:
+        cell = finished.cell
         predictions = read_predictions(finished.folder)
-        known = self.known[finished.record["references"]]
-        judge_at = self._random if finished.cell.split == "random" else self._novel
-        return {f"{cut:g}": judge_at(finished, predictions, known, cut) for cut in cuts(finished.cell.tool)}
+        known = {self.truth[i] for i in _ids(self.bench.work / finished.record["references"])}
+        score_at, queries = self._random, self._queries_of_rank(finished)
+        if cell.split != "random":
+            score_at, queries = self._novel, {NOVEL_RANK[cell.split]: list(self._parts(finished))}
+        judged = judge(predictions, self.truth, known, queries)
+        return {
+            "scores": {f"{cut:g}": score_at(finished, predictions, known, cut) for cut in cuts(cell.tool)},
+            "judged": {rank: Judged.of(outcomes).to_json() for rank, outcomes in judged.items()},
+        }
 
-    def outcomes(self, finished: Finished) -> dict[str, Outcomes]:
-        """What became of every query that is judged, uncut: at all ranks in the random split, else at the one that
-        the split is about.
-        """
-        split = finished.cell.split
-        known = self.known[finished.record["references"]]
-        queries = self._queries_of_rank(finished)
-        if split != "random":
-            queries = {NOVEL_RANK[split]: list(self._parts(finished))}
-        return judge(read_predictions(finished.folder), self.truth, known, queries)
-
-    def _random(
-        self, finished: Finished, predictions: Predictions, known: frozenset[Lineage], cut: float
-    ) -> dict[str, Any]:
+    def _random(self, finished: Finished, predictions: Predictions, known: set[Lineage], cut: float) -> dict[str, Any]:
         queries = self._queries_of_rank(finished)
         few = {rank: queries[rank] for rank in WITH_INTERVALS}
         figures = evaluate(predictions, self.truth, known, queries, cut, resamples=0).to_json()["ranks"]
         figures |= evaluate(predictions, self.truth, known, few, cut, resamples=RESAMPLES).to_json()["ranks"]
         return {rank: _without_meaningless(finished.cell, figures[rank]) for rank in RANKS}
 
-    def _novel(
-        self, finished: Finished, predictions: Predictions, known: frozenset[Lineage], cut: float
-    ) -> dict[str, Any]:
+    def _novel(self, finished: Finished, predictions: Predictions, known: set[Lineage], cut: float) -> dict[str, Any]:
         """Queries of taxa that the references lack, and control queries of taxa that they have."""
         rank = NOVEL_RANK[finished.cell.split]
         parts = self._parts(finished)
@@ -170,7 +158,6 @@ def predictions_file(folder: Path) -> Path:
     return own if own.exists() else folder / "predictions.tsv"
 
 
-@cache
 def read_predictions(folder: Path) -> Predictions:
     """A cell's predictions by query."""
     path = predictions_file(folder)

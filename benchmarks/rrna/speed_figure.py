@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Any
@@ -22,8 +22,10 @@ LEGEND_HEIGHT = 60
 FONT = "system-ui, 'DejaVu Sans', sans-serif"
 SIZE = 13
 LETTER = 0.6
-"""Width of a letter, in sizes: the mean of a wide sans-serif, so that labels are seldom wider than thought."""
+"""Width of a letter, in sizes: the mean of a wide sans-serif, so that labels are hardly ever wider than thought."""
 RADIUS = 5
+GAP = 9
+"""From a point to a label beside it."""
 OURS, OUR_OTHERS, OTHERS = COLOURS[1], COLOURS[0], "#444444"
 
 
@@ -77,7 +79,7 @@ class Axes:
         return TOP + (PANEL_HEIGHT - TOP - BOTTOM) * (1 - share) / (1 - self.least)
 
 
-def speed_figure(cells: Iterable[Mapping[str, Any]]) -> str | None:
+def speed_figure(cells: Iterable[dict[str, Any]]) -> str | None:
     """The picture of the cells of results.json; None without any of the random split."""
     panels = {region: tools for region in REGIONS if (tools := _tools(cells, region))}
     if not panels:
@@ -86,7 +88,7 @@ def speed_figure(cells: Iterable[Mapping[str, Any]]) -> str | None:
     axes = Axes(
         min(tool.speed for tool in everything) / 1.5,
         max(tool.speed for tool in everything) * 1.5,
-        math.floor(9.8 * min(tool.species for tool in everything)) / 10,
+        math.floor(9.8 * min(share for tool in everything for share in (tool.species, tool.genus))) / 10,
     )
     height = LEGEND_HEIGHT + PANEL_HEIGHT * len(panels)
     lines = [
@@ -102,11 +104,11 @@ def speed_figure(cells: Iterable[Mapping[str, Any]]) -> str | None:
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
-def _tools(cells: Iterable[Mapping[str, Any]], region: str) -> list[Tool]:
+def _tools(cells: Iterable[dict[str, Any]], region: str) -> list[Tool]:
     """The tools of a region, linnet first, then the most accurate."""
     found = []
     for model in one_per_model(cells):
-        its, uncut = model["cell"], model["scores"].get("0")
+        its, uncut = model["cell"], model["scores"]["0"]
         if (its["split"], its["region"]) == ("random", region) and its["tool"] != FLOOR:
             accuracy = (uncut[rank]["accuracy"] for rank in ("species", "genus"))
             found.append(Tool(its["tool"], model["reads_per_cpu_s"], model["at_least"], *accuracy))
@@ -120,7 +122,7 @@ def _drawn(tools: Sequence[Tool], axes: Axes) -> Iterator[str]:
     marks = [Box(x - RADIUS, y - RADIUS, x + RADIUS, y + RADIUS) for x, *both in places for y in both]
     joins = [Box(x - 1, min(both), x + 1, max(both)) for x, *both in places]
     sizes = [(_width(tool), SIZE * 1.2) for tool in tools]
-    boxes = label_boxes([(x, y) for x, y, _ in places], sizes, RADIUS + 3, [*marks, *joins], frame)
+    boxes = label_boxes([(x, y) for x, y, _ in places], sizes, GAP, marks, joins, frame)
     for tool, place, box in reversed(list(zip(tools, places, boxes, strict=True))):
         yield from _one(tool, place, box)
 
@@ -134,16 +136,18 @@ def _one(tool: Tool, place: tuple[float, float, float], box: Box) -> Iterator[st
     radius = RADIUS + 2 if tool.strong else RADIUS
     what = f"{tool.name}: species {100 * tool.species:.1f} %, genus {100 * tool.genus:.1f} %, {tool.speed:,.0f} reads/s"
     yield f'<g fill="{tool.colour}" stroke="{tool.colour}"><title>{escape(what)}</title>'
-    end = box.nearest(x, species)
-    if math.dist(end, (x, species)) > 2 * RADIUS:
-        yield f'<path d="M{x:.1f} {species:.1f}L{end[0]:.1f} {end[1]:.1f}" stroke-width="0.7" opacity="0.7"/>'
+    if box.distance((x, species)) > GAP + 1:
+        end = box.nearest((x, species))
+        yield f'<path d="M{x:.1f} {species:.1f}L{end[0]:.1f} {end[1]:.1f}" stroke-width="0.7"/>'
     yield f'<path d="M{x:.1f} {species:.1f}V{genus:.1f}" stroke-width="1.5" opacity="0.45"/>'
     yield f'<circle cx="{x:.1f}" cy="{species:.1f}" r="{radius}"/>'
     yield f'<circle cx="{x:.1f}" cy="{genus:.1f}" r="{radius - 1}" fill="#ffffff" stroke-width="2"/>'
     weight = ' font-weight="bold"' if tool.strong else ""
-    middle, base = (box.left + box.right) / 2, (box.top + box.bottom) / 2 + SIZE * 0.35
+    anchor, start = ("start", box.left) if box.left >= x else ("end", box.right) if box.right <= x else ("middle", x)
+    halo = 'stroke="#ffffff" stroke-width="3" paint-order="stroke"'
+    base = (box.top + box.bottom) / 2 + SIZE * 0.35
     yield (
-        f'<text x="{middle:.1f}" y="{base:.1f}" text-anchor="middle" stroke="none"{weight}>{escape(tool.label)}</text></g>'
+        f'<text x="{start:.1f}" y="{base:.1f}" text-anchor="{anchor}" {halo}{weight}>{escape(tool.label)}</text></g>'
     )
 
 

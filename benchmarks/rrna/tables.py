@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from cells import MOST_REPEATS
 from peers import QUICK_TRAINING, TOOLS
 from prepare import QUICK_REFERENCES, REGIONS, SPLITS
 from rival_tables import AGAINST_NOTE, OPERATING_NOTE, against_table, beside, operating_table
+from rivals import FLOOR
 from seeds import one_per_model
 from text import amount, interval, percent, table, with_range
 
@@ -27,10 +29,10 @@ def render(results: Mapping[str, Any]) -> str:
     """The whole of results.md."""
     parts = ["# 16S: linnet beside other tools", _preamble(results)]
     parts += ["## Summary, random split", summary(results), SUMMARY_NOTE]
-    if _models(results, "random"):
+    if any(model["cell"]["tool"] != FLOOR for model in _models(results, "random")):
         parts += [f"![Accuracy and speed]({FIGURE})", FIGURE_NOTE]
-    if results["beside_peers"]:
-        parts += ["## linnet beside each other tool, random split", *beside(results["beside_peers"])]
+    if compared := beside(results["beside_peers"]):
+        parts += ["## linnet beside each other tool, random split", *compared]
     if results["operating_points"]:
         parts += ["## At naive Bayes's operating point", *_operating(results["operating_points"]), OPERATING_NOTE]
     for split in SPLITS:
@@ -71,8 +73,8 @@ def _over_seeds(model: Row, rank: str, figure: str) -> str:
 
 SUMMARY_NOTE = """\
 Per cent but for the last three columns; every name that a tool gives, whatever its confidence. The columns are
-explained below. Where a model was trained with several seeds, which differ in nothing else, here and in all tables a
-figure is the mean over them, [from the least to the greatest]."""
+explained below. Trainings of a model that differ in their seed alone share a row, in every table: a figure is the mean
+over the seeds, [in square brackets the least and the greatest]."""
 
 FIGURE_NOTE = """\
 Names that are right, uncut, and reads per CPU second without start-up: up and to the right is better. The line joins a
@@ -230,12 +232,13 @@ def cost_table(cells: Iterable[Row]) -> str:
     )
 
 
-COST_NOTE = """\
+COST_NOTE = f"""\
 Measured by /usr/bin/time, classification with one thread. CPU seconds are user and system time. Start-up
 (loading the program and its model) is measured by classifying a single sequence, the median of three times,
-and taken off before reads per CPU second are counted. RAM is that of the largest process while classifying.
-Where training is -, there is nothing to run. Load is the machine's when classification began; where it exceeds
-the number of cores, wall times say little."""
+and taken off before reads per CPU second are counted. Quick tools are timed on their queries up to {MOST_REPEATS} times
+over for that, so that start-up is a small part; the columns after it are of the queries once. RAM is that of the
+largest process while classifying. Where training is -, there is nothing to run. Load is the machine's when
+classification began; where it exceeds the number of cores, wall times say little."""
 
 
 # ---------------------------------------------------------------------- cells of tables

@@ -397,6 +397,7 @@ SPECIES_NAMED: dict[tuple[str, int | None], dict[str, tuple[str, float]]] = {
     ("naive-bayes", None): {"q1": ("S", 0.9), "q2": ("T", 0.6), "q3": ("T", 0.8), "q5": ("S", 0.5)},
     ("vsearch", None): {f"q{i}": ("S", 0.99) for i in range(1, 7)},
     ("kraken2", None): {},
+    ("linnet-commonest", None): {f"q{i}": ("T", 0.5) for i in range(1, 7)},
     ("linnet", 1): {"q1": ("S", 0.9), "q2": ("S", 0.8), "q3": ("T", 0.7), "q4": ("T", 0.3), "q5": ("S", 0.6), "q6": ("S", 0.2)},
     ("linnet", 2): {"q1": ("S", 0.9), "q2": ("T", 0.8), "q3": ("T", 0.7), "q4": ("T", 0.5), "q5": ("S", 0.4), "q6": ("S", 0.1)},
 }  # fmt: skip
@@ -405,7 +406,7 @@ SPECIES_NAMED: dict[tuple[str, int | None], dict[str, tuple[str, float]]] = {
 
 @pytest.fixture
 def reported(tmp_path):
-    """A folder with finished cells of four tools, one of them with two seeds."""
+    """A folder with finished cells of four tools, one of them with two seeds, and of the floor of all."""
     place = tmp_path / "data" / "random" / "V4"
     place.mkdir(parents=True)
     (tmp_path / "data" / "taxonomy.tsv").write_text("".join(f"{i}\t{text}\n" for i, text in TRUTH.items()))
@@ -476,10 +477,16 @@ def test_a_figure_that_a_seed_lacks_has_no_mean():
     assert seeds.together(runs, max) == {"a": 2.0, "b": None, "c": [3, 2], "d": {"x": 3.0}}
 
 
+def test_a_figure_over_seeds_is_a_dash_unless_every_seed_has_it():
+    text = load("text")
+    assert [text.over(values) for values in ([0.5, None], [0.5], [0.5, 0.25])] == ["-", "50.0", "37.5 [25.0 to 50.0]"]
+
+
 def test_every_seed_is_set_beside_every_other_tool(reported):
     results, tables = results_of(reported, "tables")
     found = {(row["peer"], row["rank"]): row["seeds"] for row in results["beside_peers"] if row["tool"] == "linnet"}
     assert {rank for _, rank in found} == set(prepare.RANKS[1:])
+    assert {row["tool"] for row in results["beside_peers"]} == {"linnet"}  # and not the floor
     won_and_lost = {
         peer: [(s["won"], s["lost"]) for s in found[peer, "species"]] for peer in ("naive-bayes", "vsearch")
     }

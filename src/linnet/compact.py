@@ -13,7 +13,7 @@ from linnet.calibrate import Calibration
 from linnet.gene_neighbours import GeneIndex
 from linnet.kin import Kin, ways
 from linnet.kmers import KmerReader, Reading
-from linnet.layers import hidden_block
+from linnet.layers import bag_vectors
 from linnet.machine_code import compiled
 from linnet.neighbour_evidence import Witness
 from linnet.neighbour_gate import Gate
@@ -60,9 +60,7 @@ class CompactNetwork:
 
     def vectors(self, reading: Reading) -> NDArray[np.float32]:
         """float32 (B, width): what the head is given of each sequence."""
-        bag = _bags(self.weight["encoder.embedding"], reading.kmer_F, reading.first)
-        length_B1 = np.sqrt(np.maximum(reading.kmers_B, 1).astype(np.float32))[:, None]
-        return hidden_block(np.asarray(bag / length_B1, np.float32), self.weight)
+        return bag_vectors(reading.kmer_F, reading.first, self.weight)
 
     def walker_of(self, reading: Reading, kin: Kin | None = None) -> WeighedWalker:
         """The model at work on these sequences.
@@ -88,10 +86,14 @@ class CompactNetwork:
 
     def place(self, reading: Reading) -> NDArray[np.float32]:
         """float32 (B, N): the posterior over places in the tree."""
-        walker, sizes = self.walker_of(reading), np.diff(self.groups.start)
+        return self.place_by(self.walker_of(reading))
+
+    def place_by(self, walker: WeighedWalker) -> NDArray[np.float32]:
+        """`place` of what a walker of this network is on."""
+        sizes, reads = np.diff(self.groups.start), len(walker.begin())
         parts = []
-        for low in range(0, len(reading.strand), TOGETHER):  # every group of every read is a step
-            records = np.arange(low, min(low + TOGETHER, len(reading.strand)))
+        for low in range(0, reads, TOGETHER):  # every group of every read is a step
+            records = np.arange(low, min(low + TOGETHER, reads))
             owners = np.tile(self.groups.owner.astype(np.int64), len(records))
             fan, _ = walker.step(np.repeat(records, len(sizes)).tolist(), owners)
             parts.append(self.groups.place(np.asarray(fan.log_F, np.float32).reshape(len(records), -1).T))
@@ -105,21 +107,6 @@ class CompactNetwork:
     @cached_property
     def _way_RD(self) -> NDArray[np.int32]:
         return ways(self.index.nodes if self.index else np.empty(0, np.int64), self.taxonomy)
-
-
-@compiled
-def _bags(
-    embedding_VW: NDArray[np.float32], kmer_F: NDArray[np.int32], first: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    """float32 (B, W): the sum of the embeddings of each sequence's k-mers."""
-    bag_BW = np.zeros((len(first) - 1, embedding_VW.shape[1]), np.float32)
-    for b in range(len(bag_BW)):
-        bag = bag_BW[b]
-        for f in range(first[b], first[b + 1]):
-            row = embedding_VW[kmer_F[f]]
-            for w in range(len(bag)):
-                bag[w] += row[w]
-    return bag_BW
 
 
 @compiled

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from linnet.calibrate import Calibration
 from linnet.kin import Kin, ways
-from linnet.layers import gelu, hidden_block
+from linnet.layers import bag_vectors, gelu
 from linnet.neighbour_evidence import Witness
 from linnet.neighbour_gate import Gate
 from linnet.protein_neighbours import ProteinIndex
@@ -60,12 +60,7 @@ class CompactLineageNetwork:
 
     def vectors(self, words: Words) -> NDArray[np.float32]:
         """float32 (B, width): the encoder's vectors."""
-        w, start = self.weight, words.start.tolist()
-        bag = np.empty((len(words.counts), w["encoder.embedding"].shape[1]), np.float32)
-        for b in range(len(bag)):  # the rows of one protein stay in the processor's cache, those of a block do not
-            bag[b] = w["encoder.embedding"].take(words.index_F[start[b] : start[b + 1]], axis=0).sum(0)
-        bag /= np.sqrt(np.maximum(words.counts, 1))[:, None]
-        return hidden_block(bag, w)
+        return bag_vectors(words.index_F, words.start, self.weight)
 
     def walker_of(self, sequences: Sequence[str], kin: Kin | None = None) -> WeighedWalker:
         """The model at work on these proteins.
@@ -88,7 +83,7 @@ class CompactLineageNetwork:
         protein_BH = vectors_BW @ w["head.protein.weight"].T + w["head.protein.bias"]
 
         def scores(records: NDArray[np.int64], nodes: NDArray[np.int64]) -> Ragged:
-            inner = protein_BH[records] + self.path_sum[self.witness.place[nodes]] @ w["head.node.weight"].T
+            inner = protein_BH[records] + self.path_sum[self.taxonomy.level_place[nodes]] @ w["head.node.weight"].T
             query = gelu(inner) @ w["head.query.weight"].T + w["head.query.bias"]
             start = np.concatenate([[0], np.cumsum(tree.child_count[nodes].astype(np.int64) + 1)])
             score_F = np.empty(start[-1], np.float32)
@@ -101,7 +96,7 @@ class CompactLineageNetwork:
                 z = a + int(tree.child_count[node])
                 here = start[rows][:, None] + np.arange(z - a)
                 score_F[here] = query[rows] @ w["head.taxa"][a:z].T + w["head.bias"][a:z]
-            score_F[start[1:] - 1] = query @ w["head.stop"] + w["head.stop_bias"][self.witness.place[nodes]]
+            score_F[start[1:] - 1] = query @ w["head.stop"] + w["head.stop_bias"][self.taxonomy.level_place[nodes]]
             return score_F, start
 
         return WeighedWalker(self, scores, read_B, kin)
@@ -126,7 +121,7 @@ class CompactLineageNetwork:
         tree, embedding = self.taxonomy, self.weight["head.taxa"]
         sums = np.zeros_like(embedding)
         for a, b in zip(tree.level_bounds[1:], tree.level_bounds[2:], strict=False):
-            sums[a:b] = sums[self.witness.place[tree.parent[tree.level_order[a:b]]]] + embedding[a:b]
+            sums[a:b] = sums[self.taxonomy.level_place[tree.parent[tree.level_order[a:b]]]] + embedding[a:b]
         return sums
 
     @property

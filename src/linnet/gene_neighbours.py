@@ -78,11 +78,6 @@ class GeneIndex:
         ids = np.frombuffer("\n".join(self.ids).encode(), np.uint8)
         return {"index.bases": self.quad_Q, "index.lengths": lengths, "index.nodes": self.nodes, "index.ids": ids}
 
-    def same(self, other: GeneIndex) -> bool:
-        """Whether another is of the same genes in the same order."""
-        pairs = (self.quad_Q, other.quad_Q), (self.start, other.start), (self.nodes, other.nodes)
-        return all(np.array_equal(a, b) for a, b in pairs)
-
     def __len__(self) -> int:
         return len(self.nodes)
 

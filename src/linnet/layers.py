@@ -1,4 +1,4 @@
-"""Layers that the small networks share, evaluated with numpy."""
+"""Layers that the small networks share, evaluated without torch."""
 
 from __future__ import annotations
 
@@ -6,6 +6,36 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
+
+from linnet.machine_code import compiled
+
+
+def bag_vectors(
+    word_F: NDArray[np.integer], start: NDArray[np.int64], w: Mapping[str, NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """float32 (B, width): what an encoder of bags makes of B records (`encoders.kmer`, `encoders.residue_words`).
+
+    Args:
+        word_F, start: the rows of the embedding that the records' words have, and where each record's begin (B + 1).
+        w: the encoder's weights, by the names torch gives them.
+    """
+    root_B1 = np.sqrt(np.maximum(np.diff(start), 1).astype(np.float32))[:, None]
+    return hidden_block(np.asarray(_bags(w["encoder.embedding"], word_F, start) / root_B1, np.float32), w)
+
+
+@compiled
+def _bags(
+    embedding_VW: NDArray[np.float32], word_F: NDArray[np.integer], start: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """float32 (B, W): the sum of the embeddings of each record's words."""
+    bag_BW = np.zeros((len(start) - 1, embedding_VW.shape[1]), np.float32)
+    for b in range(len(bag_BW)):
+        bag = bag_BW[b]
+        for f in range(start[b], start[b + 1]):
+            row = embedding_VW[word_F[f]]
+            for w in range(len(bag)):
+                bag[w] += row[w]
+    return bag_BW
 
 
 def hidden_block(bag_BW: NDArray[np.float32], w: Mapping[str, NDArray[np.float32]]) -> NDArray[np.float32]:

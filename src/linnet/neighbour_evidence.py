@@ -60,8 +60,7 @@ class Witness:
     """
 
     def __init__(self, tree: Taxonomy, nodes: NDArray[np.integer]) -> None:
-        self.place = np.empty(len(tree), np.int64)
-        self.place[tree.level_order] = np.arange(len(tree))
+        self.place = tree.level_place
         self.count_N = tree.clade_counts(nodes).astype(np.int64)
         self.depth = np.asarray(tree.depth, np.int64)
         self.child_start = np.asarray(tree.child_start, np.int64)

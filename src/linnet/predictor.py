@@ -27,6 +27,7 @@ from linnet.rank_scores import RankScores
 from linnet.records import SequenceRecord, as_records
 from linnet.together import Mean, sharing
 from linnet.walk import Walker
+from linnet.weighed_walk import WeighedWalker
 
 MODELS = Path(__file__).parent / "models"
 """The models that come with the package, which may be named without a path: `rrna` and `proteins`."""
@@ -151,10 +152,18 @@ class Predictor:
             raise UsageError("a posterior asked of each rank by itself", remedy="Leave out --ranks published.")
         with self._blas.limit(limits=1, user_api="blas"):
             reading, rows, reasons = self._read(records, strand)
-            places = self._places(reading) if rows else [np.zeros((0, len(self.taxonomy)), np.float32)]
-            posterior, ids = self._mean(places), [records[i].id for i in rows]
-            walked = self._walking and rows
-            answers = self._walked(ids, reading) if walked else self._descended(ids, reading.strand, places, posterior)
+            ids = [records[i].id for i in rows]
+            if not rows:
+                return Judged(_rows(records, rows, [], reasons), rows,
+                              self._mean([np.zeros((0, len(self.taxonomy)), np.float32)]))  # fmt: skip
+            if self._walking:
+                walkers = self._on(reading)
+                posterior = self._mean([n.place_by(w) for n, w in zip(self._walkers, walkers, strict=True)])
+                answers = self._walked(ids, reading.strand, walkers)
+            else:
+                places = self._places(reading)
+                posterior = self._mean(places)
+                answers = self._descended(ids, reading.strand, places, posterior)
             return Judged(_rows(records, rows, answers, reasons), rows, posterior)
 
     def vectors(self, records: Sequence[SequenceRecord], strand: Strand = "auto") -> NDArray[np.float32] | None:
@@ -193,17 +202,22 @@ class Predictor:
             answers: list[Prediction] = labels.independent(RankScores.mean(members), ids, reading.strand)
             return _with_agreement(answers, [labels.independent(m, ids, reading.strand) for m in members])
         if self._walking:
-            return self._walked(ids, reading)
+            return self._walked(ids, reading.strand, self._on(reading))
         places = self._places(reading)
         return self._descended(ids, reading.strand, places, self._mean(places))
 
-    def _walked(self, ids: Sequence[str], reading: Reading) -> list[Prediction]:
-        """As `_descended`, asking only of the taxa passed."""
+    def _on(self, reading: Reading) -> list[WeighedWalker]:
+        """Each compact model at work on these records."""
         kin = {id(network.index): network.kin(reading) for network in self._indices}  # each index is searched once
-        walkers = [n.walker_of(_as_read_by(n.reader, reading), kin.get(id(n.index))) for n in self._walkers]
+        return [n.walker_of(_as_read_by(n.reader, reading), kin.get(id(n.index))) for n in self._walkers]
+
+    def _walked(
+        self, ids: Sequence[str], strands: Sequence[str], walkers: Sequence[WeighedWalker]
+    ) -> list[Prediction]:
+        """As `_descended`, asking only of the taxa passed."""
 
         def answers(walker: Walker) -> list[Prediction]:
-            return list(walk.predictions(walk.descend(walker), ids, self._lineages, reading.strand))
+            return list(walk.predictions(walk.descend(walker), ids, self._lineages, strands))
 
         found = answers(walkers[0] if len(walkers) == 1 else Mean(walkers))
         if len(walkers) > 1:

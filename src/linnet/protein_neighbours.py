@@ -60,11 +60,6 @@ class ProteinIndex:
         """Build now what the first search would: threads that come to it together would each do so."""
         _ = self._postings, self._aligner
 
-    def same(self, other: ProteinIndex) -> bool:
-        """Whether another is of the same proteins in the same order."""
-        pairs = (self.code_R, other.code_R), (self.start, other.start), (self.nodes, other.nodes)
-        return all(np.array_equal(a, b) for a, b in pairs)
-
     def __len__(self) -> int:
         return len(self.nodes)
 

@@ -79,8 +79,7 @@ class SiblingGroups:
         """
         tree = self.taxonomy
         order, bounds = tree.level_order, tree.level_bounds
-        position = np.empty(len(tree), np.int64)
-        position[order] = np.arange(len(tree))
+        position = tree.level_place
         clade = np.zeros((len(tree), log_MB.shape[1]), np.float32)  # in level order: each level is a slice
         for a, b in zip(bounds[1:], bounds[2:], strict=False):
             nodes = order[a:b]

@@ -231,6 +231,13 @@ class Taxonomy:
         return self._levels[1]
 
     @cached_property
+    def level_place(self) -> NDArray[np.int64]:
+        """int64 (N,): where each node stands in `level_order`."""
+        place = np.empty(len(self), np.int64)
+        place[self.level_order] = np.arange(len(self))
+        return place
+
+    @cached_property
     def child_count(self) -> NDArray[np.int32]:
         """int32 (N,): how many children each node has."""
         return np.bincount(self.parent[1:], minlength=len(self)).astype(np.int32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -15,6 +15,7 @@ class HasIndex(Protocol):
     """A network that may keep references."""
 
     index: Any
+    """What has `tensors` and `make_ready`, as `GeneIndex`; or None."""
 
 
 N = TypeVar("N", bound=HasIndex)
@@ -65,10 +66,14 @@ def sharing(networks: Sequence[N]) -> list[N]:
     for network in networks:
         if network.index is None:
             continue
-        same = (first.index for first in firsts if network.index.same(first.index))
+        same = (first.index for first in firsts if _same(network.index.tensors(), first.index.tensors()))
         if (index := next(same, None)) is not None:
             network.index = index
         else:
             network.index.make_ready()
             firsts.append(network)
     return firsts
+
+
+def _same(a: Mapping[str, NDArray[np.generic]], b: Mapping[str, NDArray[np.generic]]) -> bool:
+    return a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)

@@ -33,12 +33,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="a trained model, or 'proteins', the protein model that comes with linnet (default: its 16S model); given "
         "several times, or a folder of models: an ensemble, whose probabilities are averaged")  # fmt: skip
     add_output(parser)
-    add(
-        "--confidence",
-        type=probability,
-        metavar="P",
-        help=f"keep names at least this probable, 0 to 1 (default: {DEFAULT_CONFIDENCE}); 'recut' moves it later",
-    )
+    add("--confidence", type=probability, metavar="P",
+        help=f"keep names at least this probable, 0 to 1 (default: {DEFAULT_CONFIDENCE}); 'recut' moves it "
+        "later")  # fmt: skip
     add("--error-rate", metavar="RATE",
         help="instead of a confidence: the cut at which no more than this share, such as 0.05, of the records that the "
         "model set aside was named wrongly; 'describe' tells for which rates a model has one")  # fmt: skip

@@ -116,6 +116,11 @@ def test_neighbours_of_a_model_without_any_are_refused(tiny_model: Path, tmp_pat
         Predictor(old, neighbours=1)
     with pytest.raises(UsageError, match="neighbours"):
         load("proteins", neighbours=1)
+    from linnet.__main__ import main
+
+    fasta = write_fasta(tmp_path / "r.fasta", {"r": "ACGT" * 50})
+    for told in ([], ["--format", "qiime"], ["--out", str(tmp_path / "x.kreport")]):  # formats that would lose them
+        assert main(["classify", str(fasta), "--model", str(tiny_model), "--neighbours", "1", *told]) == 2
 
 
 def test_an_ensemble_that_shares_its_references_looks_through_them_once(

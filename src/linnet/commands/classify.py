@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from linnet.protein_predictor import ProteinPredictor
 
 
+_TELL_NEIGHBOURS = ("jsonl", "tsv", "csv")
+"""Formats that have room for the references most like a record."""
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("sequences", nargs="+", metavar="SEQUENCES", help="FASTA or FASTQ files, or '-'")
@@ -77,6 +81,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    from linnet import formats
     from linnet.classify import Summary, classify
     from linnet.mates import LeftOut
     from linnet.outputs import reported, write_predictions
@@ -88,6 +93,10 @@ def run(args: argparse.Namespace) -> None:
         raise UsageError(f"--out {args.out} is also read", remedy="Choose another file for the results.")
     if args.error_rate is not None and args.confidence is not None:
         raise UsageError("both --confidence and --error-rate", expected="one of them")
+    format = args.format or formats.for_path(args.out)
+    if args.neighbours and format not in _TELL_NEIGHBOURS:
+        raise UsageError(f"--neighbours with the format {format}", expected=f"one of {', '.join(_TELL_NEIGHBOURS)}",
+                         remedy="Add --format tsv, or --out with such an ending.")  # fmt: skip
     predictor = load(
         *args.model or (),
         ranks=args.ranks,
@@ -113,7 +122,7 @@ def run(args: argparse.Namespace) -> None:
         predictions = _voted(args, records, predictor)
     else:
         predictions = classify(records, predictor, confidence=args.confidence, strand=args.strand, threads=args.threads)
-    write_predictions(reported(summary.watch(predictions), _log), args.out, args.format)
+    write_predictions(reported(summary.watch(predictions), _log), args.out, format)
     spent = time.monotonic() - started
     if predictor.filled:
         _log(f"{predictor.filled:,} records fill the model's window; what lies beyond it was not read")

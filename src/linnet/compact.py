@@ -102,7 +102,9 @@ class CompactNetwork:
     @cached_property
     def witness(self) -> Witness:
         """What is asked of neighbours."""
-        return Witness(self.taxonomy, self.index.nodes if self.index else np.empty(0, np.int64))
+        if self.index is None:
+            return Witness(self.taxonomy, np.empty(0, np.int64))
+        return Witness(self.taxonomy, self.index.nodes, self.index.around)
 
     @cached_property
     def _way_RD(self) -> NDArray[np.int32]:

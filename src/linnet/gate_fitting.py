@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from linnet import neighbour_gate
 from linnet.losses import log_total
-from linnet.neighbour_evidence import CHILD, STEP, Evidence
+from linnet.neighbour_evidence import Evidence
 from linnet.neighbour_gate import FAR, Gate, member_scores
 from linnet.ragged import ranges
 
@@ -61,7 +61,8 @@ class Member(nn.Module):
             self.register_buffer(f"{name}_mean", torch.from_numpy(some.mean(0)))
             self.register_buffer(f"{name}_scale", torch.from_numpy(some.std(0) + 1e-3))
         self.level = nn.Embedding(levels, LEVEL)
-        self.child, self.stop, self.others = (_small(n, m) for n, m in ((CHILD + STEP, 1), (STEP, 1), (STEP, 2)))
+        child, step = of.child_CP.shape[1], of.step_SQ.shape[1]
+        self.child, self.stop, self.others = (_small(n, m) for n, m in ((child + step, 1), (step, 1), (step, 2)))
 
     def forward(self, batch: Batch) -> Tensor:
         """(F,): as `neighbour_gate.member_scores`."""

@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from linnet.kin import Hits
-from linnet.kmers import Reading, encode
+from linnet.kmers import BLOCK, Reading, encode
 from linnet.machine_code import compiled
+from linnet.reference_kin import ReferenceKin
+from linnet.taxonomy import Taxonomy
 
 MOST = 24
 """Neighbours of a read."""
@@ -44,6 +46,7 @@ class GeneIndex:
         start: int64 (R + 1,), the base at which each begins.
         nodes: int32 (R,), the taxon of each.
         ids: of each; () where they do not matter.
+        around: how they lie among each other, where that is known.
     """
 
     def __init__(
@@ -52,8 +55,10 @@ class GeneIndex:
         start: NDArray[np.int64],
         nodes: NDArray[np.int32],
         ids: Sequence[str] = (),
+        around: ReferenceKin | None = None,
     ) -> None:
         self.quad_Q, self.start, self.nodes, self.ids = quad_Q, start, nodes, ids
+        self.around = around or ReferenceKin.none()
         self._one_in = max(ONE_IN, round(int(start[-1]) / WORDS_KEPT))
 
     @classmethod
@@ -70,22 +75,42 @@ class GeneIndex:
         quad_Q, lengths, nodes = (np.asarray(tensors[f"index.{name}"]) for name in ("bases", "lengths", "nodes"))
         start = np.concatenate([[0], np.cumsum(lengths.astype(np.int64))])
         ids = np.asarray(tensors["index.ids"], np.uint8).tobytes().decode().split("\n") if len(nodes) else []
-        return cls(quad_Q.astype(np.uint8), start, nodes.astype(np.int32), ids)
+        around = ReferenceKin.from_tensors(tensors)
+        return cls(quad_Q.astype(np.uint8), start, nodes.astype(np.int32), ids, around)
 
     def tensors(self) -> dict[str, NDArray[np.generic]]:
         """Arrays by name, as a checkpoint keeps them."""
         lengths = np.diff(self.start).astype(np.int32)
         ids = np.frombuffer("\n".join(self.ids).encode(), np.uint8)
-        return {"index.bases": self.quad_Q, "index.lengths": lengths, "index.nodes": self.nodes, "index.ids": ids}
+        return {
+            "index.bases": self.quad_Q,
+            "index.lengths": lengths,
+            "index.nodes": self.nodes,
+            "index.ids": ids,
+            **self.around.tensors(),
+        }
 
     def __len__(self) -> int:
         return len(self.nodes)
 
     def search(self, reading: Reading) -> Hits:
         """The references likest to each read, MOST at most; of equals the first."""
+        return self._likest(reading.code_L, reading.start)
+
+    def learn_around(self, tree: Taxonomy) -> None:
+        """Find out how the references lie among each other; the tree is the one that `nodes` are of."""
+        found = []
+        for low in range(0, len(self), BLOCK):
+            start = self.start[low : low + BLOCK + 1]
+            found.append(self._likest(_unpacked(self.quad_Q, start[0], start[-1]), start - start[0]))
+        if found:
+            reference_RK = np.concatenate([hits.reference_BK for hits in found])
+            score_RK = np.concatenate([hits.score_BK for hits in found])
+            self.around = ReferenceKin.of(Hits(reference_RK, score_RK), self.nodes, tree)
+
+    def _likest(self, code_L: NDArray[np.uint8], start: NDArray[np.int64]) -> Hits:
         first, posting = self._postings
-        query = reading.code_L, reading.start
-        return Hits(*_search(*query, self.quad_Q, self.start, first, posting, self._one_in))
+        return Hits(*_search(code_L, start, self.quad_Q, self.start, first, posting, self._one_in))
 
     def make_ready(self) -> None:
         """Build now what the first search would: threads that come to it together would each do so."""
@@ -100,6 +125,15 @@ class GeneIndex:
 @compiled
 def _base(quad_Q: NDArray[np.uint8], i: int) -> int:
     return (np.int64(quad_Q[i >> 2]) >> (2 * (i & 3))) & 3  # type: ignore[return-value]
+
+
+@compiled
+def _unpacked(quad_Q: NDArray[np.uint8], a: int, z: int) -> NDArray[np.uint8]:
+    """Bases a to z, one in a byte."""
+    code_L = np.empty(z - a, np.uint8)
+    for i in range(a, z):
+        code_L[i - a] = _base(quad_Q, i)
+    return code_L
 
 
 @compiled

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from linnet.kin import Kin
 from linnet.machine_code import compiled
+from linnet.reference_kin import COPY, ENDS, ReferenceKin
 from linnet.taxonomy import Taxonomy
 
 CHILD, STEP = 14, 18
 """Numbers of figures of a child and of a step."""
+AROUND = 4
+"""More figures of each, where it is known how references lie among each other."""
 VOTES = (0.3, 0.1, 0.02)
 """Of three ways to count votes: a neighbour that scores so much less counts for 1 / e."""
 NOBODY = 0.02
@@ -30,8 +33,8 @@ class Evidence:
     Attributes:
         option_C: int64, which of the steps' options each child is, ascending.
         step_C: int64, which step it is of.
-        child_CP: float32 (C, CHILD).
-        step_SQ: float32 (S, STEP).
+        child_CP: float32 (C, CHILD or CHILD + AROUND).
+        step_SQ: float32 (S, STEP or STEP + AROUND).
     """
 
     option_C: NDArray[np.int64]
@@ -57,9 +60,11 @@ class Witness:
 
     Args:
         nodes: (R,), the taxon of each reference.
+        around: how the references lie among each other, where that is known.
     """
 
-    def __init__(self, tree: Taxonomy, nodes: NDArray[np.integer]) -> None:
+    def __init__(self, tree: Taxonomy, nodes: NDArray[np.integer], around: ReferenceKin | None = None) -> None:
+        self.around = around or ReferenceKin.none()
         self.place = tree.level_place
         self.count_N = tree.clade_counts(nodes).astype(np.int64)
         self.depth = np.asarray(tree.depth, np.int64)
@@ -86,7 +91,13 @@ class Witness:
         s - e; ln(1 + options); ln(1 + neighbours) of that child; its ln p by the network; ln(1 + references) of the
         taxon.
 
-        A neighbour whose label ends at the taxon says nothing of what is below: it counts as e alone.
+        Where it is known how references lie among each other, four more of a child, and of a step those of the child
+        with the highest score. They are of the child's highest neighbour n, with t its likest other reference in the
+        child and t' its likest elsewhere: s - t; s - t'; ln(1 + references in the child that are liker to n than the
+        record is), ln(1 + those elsewhere), as far as n's neighbours are kept.
+
+        A neighbour whose label ends at the taxon says nothing of what is below: it counts as e alone, and of n's not at
+        all.
 
         Args:
             records, nodes: (S,), the record and the taxon of each step.
@@ -96,9 +107,28 @@ class Witness:
         return Evidence(
             *_evidence(
                 kin.way_BKD, kin.score_BK, kin.length_B, records, nodes.astype(np.int64), net_F.astype(np.float32),
-                start, self.depth, self.place, self.child_start, self.count_N,
+                start, self.depth, self.place, self.child_start, self.count_N, kin.hits.reference_BK,
+                self.around.likeness_RK, self.around.shared_RK,
             )
         )  # fmt: skip
+
+
+@compiled
+def _around(
+    out: NDArray[np.float32], score: float, likeness_K: NDArray[np.uint8], shared_K: NDArray[np.uint8], depth: int
+) -> None:
+    """The AROUND figures of a child of a taxon at such a depth, whose highest neighbour has such a score and such
+    neighbours of its own."""
+    highest, nearer = np.zeros(2), np.zeros(2)  # in the child, and elsewhere
+    for h in range(len(likeness_K)):
+        if likeness_K[h] == 0 or shared_K[h] == depth + ENDS:
+            continue
+        elsewhere = 0 if shared_K[h] % ENDS > depth else 1
+        likeness = likeness_K[h] / COPY
+        highest[elsewhere] = max(highest[elsewhere], likeness)
+        nearer[elsewhere] += likeness > score + 0.5 / COPY
+    for i in range(2):
+        out[i], out[2 + i] = score - highest[i], math.log(1.0 + nearer[i])
 
 
 @compiled
@@ -114,13 +144,18 @@ def _evidence(
     place_N: NDArray[np.int64],
     child_start_N: NDArray[np.int64],
     count_N: NDArray[np.int64],
+    reference_BK: NDArray[np.signedinteger],
+    likeness_RK: NDArray[np.uint8],
+    shared_RK: NDArray[np.uint8],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32], NDArray[np.float32]]:
     """`Witness.evidence`, one step after another: `option_C`, `step_C`, `child_CP`, `step_SQ`."""
     steps, most = len(nodes), score_BK.shape[1]
     option_C, step_C = np.empty(steps * most, np.int64), np.empty(steps * most, np.int64)
-    child_CP = np.zeros((steps * most, CHILD), np.float32)
-    step_SQ = np.zeros((steps, STEP), np.float32)
+    more = AROUND if likeness_RK.size else 0
+    child_CP = np.zeros((steps * most, CHILD + more), np.float32)
+    step_SQ = np.zeros((steps, STEP + more), np.float32)
     taxon_E, option_E, of_K = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
+    nearest_E = np.empty(most, np.int64)
     highest_E, second_E, count_E = np.empty(most), np.empty(most), np.empty(most)
     other_E, vote_VE = np.empty(most), np.empty((len(VOTES), most))
     found = 0
@@ -156,7 +191,7 @@ def _evidence(
             of_K[h] = c
             count_E[c] += 1
             if score > highest_E[c]:
-                highest_E[c], second_E[c] = score, highest_E[c]
+                highest_E[c], second_E[c], nearest_E[c] = score, highest_E[c], reference_BK[b, h]
             else:
                 second_E[c] = max(second_E[c], score)
         top, leading = 0.0, -1
@@ -196,6 +231,8 @@ def _evidence(
             out[7], out[8] = math.log(max(high, LEAST) / max(top, LEAST)), high - top
             out[9], out[10], out[11] = high > other_E[c], math.log(1 + count_E[c]), second_E[c]
             out[12], out[13] = math.log(1.0 + count_N[taxon_E[c]]), options
+            if more:
+                _around(out[CHILD:], high, likeness_RK[nearest_E[c]], shared_RK[nearest_E[c]], depth)
             option_C[found], step_C[found] = option_E[c], i
             found += 1
             if c == leading:
@@ -205,6 +242,7 @@ def _evidence(
                 step[6], step[7] = against > 0, 1
                 step[8], step[9] = vote_VE[1, c] / votes[1], vote_VE[2, c] / votes[2]
                 step[15], step[16] = math.log(1 + count_E[c]), net - total
+                step[STEP:] = out[CHILD:]
             option_E[c] = -1
         step = step_SQ[i]
         step[0], step[1], step[2] = net_F[stop] - peak, net_F[stop] - peak - total, top

@@ -8,10 +8,10 @@ With net the network's scores less the highest of the step:
     stop:                           net(stop) + g(step, level)
 
 f, g and h are small networks (two hidden layers, GELU); every figure they are given is brought to mean 0 and deviation
-1. f is given CHILD figures of the child and STEP of the step, g and h those of the step; `neighbour_evidence` says
-which. A record of a known genus is nearer to one of its genus than to any other; one of a new genus is about as near to
-several: hence the differences between the nearest in a child and the nearest elsewhere. Before anything is learnt f, g,
-p and q are 0, and the network stands alone.
+1. f is given figures of the child and of the step, g and h those of the step; `neighbour_evidence` says which. A record
+of a known genus is nearer to one of its genus than to any other; one of a new genus is about as near to several: hence
+the differences between the nearest in a child and the nearest elsewhere. Before anything is learnt f, g, p and q are 0,
+and the network stands alone.
 
 The scores are the mean of the members, which are fitted on different records (`gate_fitting`).
 """

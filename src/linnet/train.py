@@ -116,7 +116,7 @@ def train(
         data: Labelled, tree: Taxonomy, ids: Sequence[str], name: str, of: str, **more: Any
     ) -> tuple[Model, CompactNetwork]:
         model = fit(data, tree, config, log, keeping.file(f"seed-{config.seed}.{name}", of), teach, **more)
-        return model, CompactNetwork(model.tensors(), tree, index=_index(data, ids, config))
+        return model, CompactNetwork(model.tensors(), tree, index=_index(data, tree, ids, config))
 
     first, views, random = rounds[0], config.model.views, np.random.default_rng(config.seed + 2)
     of = digest_of_run(first.digest, asdict(config), first.fitted)
@@ -182,14 +182,16 @@ def baseline(kind: str, sequences: Mapping[str, str], lineages: Mapping[str, Lin
     )
 
 
-def _index(data: Labelled, ids: Sequence[str], config: Config) -> GeneIndex | None:
+def _index(data: Labelled, tree: Taxonomy, ids: Sequence[str], config: Config) -> GeneIndex | None:
     """The references among which neighbours are looked up, drawn by chance where there are too many."""
     if not config.neighbours:
         return None
     rows = np.random.default_rng(config.seed).permutation(len(ids))[: config.neighbours]
     chosen = np.isin(np.arange(len(ids)), rows)
     some = subset(data, chosen)
-    return GeneIndex.of(some.sequences, some.nodes, list(compress(ids, chosen)))
+    index = GeneIndex.of(some.sequences, some.nodes, list(compress(ids, chosen)))
+    index.learn_around(tree)
+    return index
 
 
 def fit(

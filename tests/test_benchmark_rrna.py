@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from rrna_benchmark import load
+from conftest import evolved_genes, write_fasta
+from rrna_benchmark import load, load_all
 
 prepare = load("prepare")
 
@@ -348,3 +350,19 @@ def test_quick_tools_are_timed_on_more_reads() -> None:
     assert cells.repeats(usage(0.01, 1.0, 1.0), usage(0.31, 1.0, 1.0)) == 10  # three seconds
     assert cells.repeats(start_up, usage(90.0, 1.0, 1.0)) == 1
     assert cells.repeats(start_up, start_up) == cells.MOST_REPEATS
+
+
+@pytest.mark.parametrize("tool", ["linnet-nearest", "linnet-commonest"])
+def test_linnets_baselines_are_trained_by_the_command_they_are_given(tmp_path, tool):
+    """Every option of it must be one that linnet takes for them."""
+    peers, cells = load_all("peers", "cells")
+    sequences, lineages = evolved_genes()
+    write_fasta(tmp_path / "train.fasta", sequences)
+    texts = ["; ".join(f"{t.rank[0]}__{t.name}" for t in lineages[i]) for i in sequences]
+    (tmp_path / "taxonomy.tsv").write_text("".join(f"{i}\t{t}\n" for i, t in zip(sequences, texts, strict=True)))
+    (cell,) = cells.plan([tool], ["random"], ["V4"], [42], False)
+    made = peers.Model(tmp_path, tmp_path / "train.fasta", tmp_path / "taxonomy.tsv", cell.seed, False)
+    command = peers.TOOLS[tool].train(made)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "model" / "model.json").exists()

@@ -114,7 +114,7 @@ def trained(bench: Bench, cell: Cell, say: Callable[[str], None]) -> Model:
     files = inputs(bench.data, cell.split, region, cell.queries, QUICK_REFERENCES if bench.quick else None)
 
     def at(place: Path) -> Model:
-        return Model(place, files.references, bench.data / "taxonomy.tsv", cell.seed or 0, bench.quick)
+        return Model(place, files.references, bench.data / "taxonomy.tsv", cell.seed, bench.quick)
 
     def train(temporary: Path) -> dict[str, Any]:
         command = tool.train(at(temporary))

@@ -40,7 +40,7 @@ def _linnet_train(kind: str) -> Callable[[Model], list[str]]:
     def command(model: Model) -> list[str]:
         files = ["--sequences", str(model.references), "--taxonomy", str(model.taxonomy)]
         how = ["--encoder", kind, "--threads", "1"]
-        if kind == "kmer":  # nothing is drawn by chance in the baselines
+        if model.seed is not None:
             how += ["--seed", str(model.seed)]
         less = QUICK_TRAINING if model.quick else ()
         return [*_linnet("train", "rrna"), *files, "--out", str(model.folder / "model"), *how, *less]

@@ -24,13 +24,14 @@ class Model:
     """A folder for a tool's model, and what the model is made of.
 
     Attributes:
+        seed: of the training; None where nothing is drawn by chance.
         quick: train for less time than one would.
     """
 
     folder: Path
     references: Path
     taxonomy: Path
-    seed: int
+    seed: int | None
     quick: bool
 
 

@@ -119,16 +119,19 @@ def _around(
 ) -> None:
     """The AROUND figures of a child of a taxon at such a depth, whose highest neighbour has such a score and such
     neighbours of its own."""
-    highest, nearer = np.zeros(2), np.zeros(2)  # in the child, and elsewhere
+    within = beyond = 0.0
+    nearer_within = nearer_beyond = 0
     for h in range(len(likeness_K)):
         if likeness_K[h] == 0 or shared_K[h] == depth + ENDS:
             continue
-        elsewhere = 0 if shared_K[h] % ENDS > depth else 1
         likeness = likeness_K[h] / COPY
-        highest[elsewhere] = max(highest[elsewhere], likeness)
-        nearer[elsewhere] += likeness > score + 0.5 / COPY
-    for i in range(2):
-        out[i], out[2 + i] = score - highest[i], math.log(1.0 + nearer[i])
+        nearer = likeness > score + 0.5 / COPY
+        if shared_K[h] % ENDS > depth:
+            within, nearer_within = max(within, likeness), nearer_within + nearer
+        else:
+            beyond, nearer_beyond = max(beyond, likeness), nearer_beyond + nearer
+    out[0], out[1] = score - within, score - beyond
+    out[2], out[3] = math.log(1.0 + nearer_within), math.log(1.0 + nearer_beyond)
 
 
 @compiled

@@ -26,10 +26,6 @@ if TYPE_CHECKING:
     from linnet.protein_predictor import ProteinPredictor
 
 
-_TELL_NEIGHBOURS = ("jsonl", "tsv", "csv")
-"""Formats that have room for the references most like a record."""
-
-
 def add_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add("sequences", nargs="+", metavar="SEQUENCES", help="FASTA or FASTQ files, or '-'")
@@ -94,8 +90,8 @@ def run(args: argparse.Namespace) -> None:
     if args.error_rate is not None and args.confidence is not None:
         raise UsageError("both --confidence and --error-rate", expected="one of them")
     format = args.format or formats.for_path(args.out)
-    if args.neighbours and format not in _TELL_NEIGHBOURS:
-        raise UsageError(f"--neighbours with the format {format}", expected=f"one of {', '.join(_TELL_NEIGHBOURS)}",
+    if args.neighbours and format not in (telling := formats.telling_neighbours()):
+        raise UsageError(f"--neighbours with the format {format}", expected=f"one of {', '.join(telling)}",
                          remedy="Add --format tsv, or --out with such an ending.")  # fmt: skip
     predictor = load(
         *args.model or (),

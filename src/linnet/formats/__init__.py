@@ -1,7 +1,8 @@
 """Ways of writing predictions, and of reading anybody's: one file each.
 
 A module here is a format by its file's name. Its docstring's first line is its help text. It offers
-`write(predictions, file)`, or `read(lines)` with `recognises(line)`, or all three.
+`write(predictions, file)`, or `read(lines)` with `recognises(line)`, or all three. `NEIGHBOURS` is true of those that
+write the references most like a record.
 """
 
 from __future__ import annotations
@@ -27,6 +28,11 @@ def writable() -> dict[str, str]:
     """The formats that can be written, with a line about each."""
     modules = {name: load(name) for name in names()}
     return {n: (m.__doc__ or "").split("\n")[0].rstrip(".") for n, m in modules.items() if hasattr(m, "write")}
+
+
+def telling_neighbours() -> list[str]:
+    """The formats that write the references most like a record."""
+    return [name for name in writable() if getattr(load(name), "NEIGHBOURS", False)]
 
 
 def load(name: str) -> ModuleType:

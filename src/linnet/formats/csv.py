@@ -8,6 +8,8 @@ from typing import TextIO
 from linnet.formats import tsv
 from linnet.prediction import Prediction
 
+NEIGHBOURS = True
+
 
 def write(predictions: Iterable[Prediction], file: TextIO) -> None:
     tsv.write(predictions, file, delimiter=",")

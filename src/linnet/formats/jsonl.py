@@ -22,6 +22,7 @@ from linnet.prediction import Neighbour, Prediction, Stopped
 from linnet.taxonomy import Lineage, Taxon
 
 _json = json.JSONEncoder(ensure_ascii=False).encode
+NEIGHBOURS = True
 
 
 def write(predictions: Iterable[Prediction], file: TextIO) -> None:

@@ -27,6 +27,7 @@ HEADER = [
 OPTIONAL = 5
 """Columns at the end that tables of earlier versions lack."""
 DELIMITER = "\t"
+NEIGHBOURS = True
 
 
 def write(predictions: Iterable[Prediction], file: TextIO, delimiter: str = DELIMITER) -> None:

@@ -144,11 +144,10 @@ def _one(tool: Tool, place: tuple[float, float, float], box: Box) -> Iterator[st
     yield f'<circle cx="{x:.1f}" cy="{genus:.1f}" r="{radius - 1}" fill="#ffffff" stroke-width="2"/>'
     weight = ' font-weight="bold"' if tool.strong else ""
     anchor, start = ("start", box.left) if box.left >= x else ("end", box.right) if box.right <= x else ("middle", x)
-    halo = 'stroke="#ffffff" stroke-width="3" paint-order="stroke"'
-    base = (box.top + box.bottom) / 2 + SIZE * 0.35
-    yield (
-        f'<text x="{start:.1f}" y="{base:.1f}" text-anchor="{anchor}" {halo}{weight}>{escape(tool.label)}</text></g>'
-    )
+    where = f'x="{start:.1f}" y="{(box.top + box.bottom) / 2 + SIZE * 0.35:.1f}" text-anchor="{anchor}"{weight}'
+    label, halo = escape(tool.label), 'fill="#ffffff" stroke="#ffffff" stroke-width="3" aria-hidden="true"'
+    yield f'<text {where} {halo}>{label}</text>'  # a text of its own: not every viewer knows paint-order
+    yield f'<text {where} stroke="none">{label}</text></g>'
 
 
 def _frame(region: str, axes: Axes) -> Iterator[str]:

@@ -352,6 +352,7 @@ def test_quick_tools_are_timed_on_more_reads() -> None:
     assert cells.repeats(start_up, start_up) == cells.MOST_REPEATS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tool", ["linnet-nearest", "linnet-commonest"])
 def test_linnets_baselines_are_trained_by_the_command_they_are_given(tmp_path, tool):
     """Every option of it must be one that linnet takes for them."""

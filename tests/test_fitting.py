@@ -305,7 +305,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], Callable[[], Regression]]] = {
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize("every", [0.0, 600.0])
+@pytest.mark.parametrize("every", [pytest.param(0.0, marks=pytest.mark.slow), 600.0])
 def test_a_training_broken_off_anywhere_ends_with_the_same_weights(tmp_path: Path, variant: str, every: float) -> None:
     settings, make = VARIANTS[variant]
     recipe = replace(RECIPE, **settings)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from linnet.errors import UserError
-from linnet.outputs import open_output
+from linnet.outputs import open_output, reported
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -49,3 +49,11 @@ def test_a_directory_or_a_missing_folder_is_an_error(tmp_path: Path) -> None:
         pass
     with pytest.raises(UserError, match=r"cannot be written.*Choose another --out"), open_output(tmp_path / "no" / "x"):
         pass
+
+
+def test_progress_is_told_every_few_seconds_from_the_first_record_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = iter([*[20.0] * 11, 22.0, 26.0, 27.0])  # when each record has been passed on
+    monkeypatch.setattr("linnet.outputs.time.monotonic", lambda: next(clock))
+    said: list[str] = []
+    assert list(reported(range(14), said.append)) == list(range(14))
+    assert said == ["13 records, 2 a second"]  # in 6 seconds

@@ -78,10 +78,13 @@ def _unwritable(error: OSError, path: Path) -> UserError:
 
 def reported(items: Iterable[T], say: Callable[[str], None]) -> Iterator[T]:
     """Pass records' results on; every few seconds say how many there were."""
-    started = said = time.monotonic()
+    started = said = 0.0
     for count, item in enumerate(items, 1):
         yield item
-        if (now := time.monotonic()) - said > 5:
+        now = time.monotonic()
+        if count == 1:  # what came before it is start-up
+            started = said = now
+        elif now - said > 5:
             said = now
             say(f"{count:,} records, {count / (now - started):,.0f} a second")
 

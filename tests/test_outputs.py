@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from linnet import formats
 from linnet.errors import UserError
-from linnet.outputs import open_output, reported
+from linnet.outputs import open_output, reported, write_predictions
+from linnet.prediction import Prediction
 
 
 def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -57,3 +60,18 @@ def test_progress_is_told_every_few_seconds_from_the_first_record_on(monkeypatch
     said: list[str] = []
     assert list(reported(range(14), said.append)) == list(range(14))
     assert said == ["13 records, 2 a second"]  # in 6 seconds
+
+
+@pytest.mark.parametrize("name", formats.writable())
+def test_no_head_of_a_table_stands_above_an_error_in_the_first_record(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken() -> Iterator[Prediction]:
+        raise UserError("no FASTA")
+        yield
+
+    with pytest.raises(UserError, match="no FASTA"):
+        write_predictions(broken(), None, name)
+    assert capsys.readouterr().out == ""
+    write_predictions([], None, "table")
+    assert capsys.readouterr().out.startswith("record ")

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from itertools import chain, islice
 from pathlib import Path
 from typing import TextIO, TypeVar
 
@@ -93,4 +94,6 @@ def write_predictions(predictions: Iterable[Prediction], path: Path | None, form
     """Predictions as they come, in the format asked for or the one that the file's ending asks for."""
     writer = formats.load(format or formats.for_path(path))
     with open_output(path) as file:
-        writer.write(predictions, file)
+        rows = iter(predictions)
+        first = list(islice(rows, 1))  # an error in it leaves no head of a table behind
+        writer.write(chain(first, rows), file)

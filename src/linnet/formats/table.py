@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import chain, islice
 from typing import TextIO
 
 from linnet.prediction import Prediction, Stopped
@@ -14,11 +13,9 @@ _COLUMNS = (("record", 22), ("strand", 6), ("rank", 8), ("name", 34), ("conf.", 
 
 def write(predictions: Iterable[Prediction], file: TextIO) -> None:
     """One line a record: id, strand, rank, name, confidence, and what the name stands within."""
-    rows = iter(predictions)
-    first = list(islice(rows, 1))  # where it cannot be had, no empty table stands above the error
     _line(file, [name for name, _ in _COLUMNS])
     _line(file, ["-" * (width or 6) for _, width in _COLUMNS])
-    for prediction in chain(first, rows):
+    for prediction in predictions:
         _line(file, _cells(prediction))
 
 
